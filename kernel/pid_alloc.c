@@ -12,8 +12,10 @@
  *   publish  the struct pid under the claimed numbers
  *
  * Claim and publish happen under one hold of pidmap_lock. A claim that fails is
- * undone before the lock is dropped, so nobody ever meets a part of one: an
- * IDR slot that somebody else can see always belongs to a published struct pid.
+ * undone before the lock is dropped, so no other claim ever meets a part of
+ * one. Lookups take no lock. A claimed number has a NULL in the IDR, which is
+ * "not there" for them, until all levels are claimed: whoever finds a struct pid
+ * finds every number in it, and one that was found is never taken back by undo.
  *
  * The automatic sequence of a namespace (its IDR cursor) moves in publish and
  * nowhere else, which is why undo owes it nothing.
@@ -38,6 +40,9 @@
  */
 static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
 
+/* The slots that the claim under way has got. Protected by pidmap_lock. */
+static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
+
 /* Inode number of the last pidfd inode handed out; 1 is the root of pidfs. */
 static u64 pidfs_ino = RESERVED_PIDS;
 
@@ -55,20 +60,21 @@ static bool ns_alive(const struct pid_namespace *ns)
 	return READ_ONCE(ns->pid_allocated) & PIDNS_ADDING;
 }
 
-static int claim_requested(struct upid *upid, u32 nr)
+/* Returns the slot in the IDR, as do the next two, or an ERR_PTR(). */
+static void __rcu **claim_requested(struct upid *upid, u32 nr)
 {
-	int err;
+	void __rcu **slot;
 
-	err = idr_alloc_u32(&upid->ns->idr, NULL, &nr, nr, GFP_NOWAIT);
-	if (err)
-		return err == -ENOSPC ? -EEXIST : err;
+	slot = idr_reserve_u32(&upid->ns->idr, &nr, nr, GFP_NOWAIT);
+	if (slot == ERR_PTR(-ENOSPC))
+		return ERR_PTR(-EEXIST);
 
 	upid->nr = nr;
-	return 0;
+	return slot;
 }
 
 /* The next free number at or after the cursor, or else from the start again. */
-static int claim_automatic(struct upid *upid)
+static void __rcu **claim_automatic(struct upid *upid)
 {
 	struct idr *idr = &upid->ns->idr;
 	const u32 cursor = idr_get_cursor(idr);
@@ -76,29 +82,29 @@ static int claim_automatic(struct upid *upid)
 	/* The low numbers are for whoever starts with the namespace. */
 	const u32 first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
 	u32 nr = max(cursor, first);
-	int err;
+	void __rcu **slot;
 
-	err = idr_alloc_u32(idr, NULL, &nr, last, GFP_NOWAIT);
-	if (err == -ENOSPC && nr > first) {
+	slot = idr_reserve_u32(idr, &nr, last, GFP_NOWAIT);
+	if (slot == ERR_PTR(-ENOSPC) && nr > first) {
 		nr = first;
-		err = idr_alloc_u32(idr, NULL, &nr, last, GFP_NOWAIT);
+		slot = idr_reserve_u32(idr, &nr, last, GFP_NOWAIT);
 	}
-	if (err)
-		return err == -ENOSPC ? -EAGAIN : err;
+	if (slot == ERR_PTR(-ENOSPC))
+		return ERR_PTR(-EAGAIN);
 
 	upid->nr = nr;
-	return 0;
+	return slot;
 }
 
 /*
- * Returns -ESRCH for a namespace whose init is gone: unlike -ENOMEM it is not
+ * Answers -ESRCH for a namespace whose init is gone: unlike -ENOMEM it is not
  * worth a retry. A PID that is in use is reported even there.
  */
-static int claim_level(struct upid *upid, pid_t requested)
+static void __rcu **claim_level(struct upid *upid, pid_t requested)
 {
 	if (unlikely(!ns_alive(upid->ns)))
 		return requested && idr_find(&upid->ns->idr, requested) ?
-			-EEXIST : -ESRCH;
+			ERR_PTR(-EEXIST) : ERR_PTR(-ESRCH);
 
 	return requested ? claim_requested(upid, requested) :
 			   claim_automatic(upid);
@@ -110,15 +116,16 @@ static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
 	int err;
 
 	for (i = 0; i <= pid->level; i++) {
-		err = claim_level(upid_outwards(pid, i),
-				  i < size ? set_tid[i] : 0);
-		if (err)
+		claimed[i] = claim_level(upid_outwards(pid, i),
+					 i < size ? set_tid[i] : 0);
+		if (IS_ERR(claimed[i]))
 			goto undo;
 	}
 
 	return 0;
 
 undo:
+	err = PTR_ERR(claimed[i]);
 	while (i--) {
 		struct upid *upid = upid_outwards(pid, i);
 
@@ -138,7 +145,7 @@ static void publish_levels(struct pid *pid, size_t requested)
 	for (i = 0; i <= pid->level; i++) {
 		struct upid *upid = upid_outwards(pid, i);
 
-		idr_replace(&upid->ns->idr, pid, upid->nr);
+		rcu_assign_pointer(*claimed[i], pid);
 		upid->ns->pid_allocated++;
 		if (i >= requested)
 			idr_set_cursor(&upid->ns->idr, upid->nr + 1);
@@ -221,9 +228,11 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	struct pid *pid;
 	int err;
 
-	err = set_tid_permit(ns, set_tid, set_tid_size);
-	if (err)
-		return ERR_PTR(err);
+	if (set_tid_size) {
+		err = set_tid_permit(ns, set_tid, set_tid_size);
+		if (err)
+			return ERR_PTR(err);
+	}
 
 	pid = kmem_cache_alloc(ns->pid_cachep, GFP_KERNEL);
 	if (!pid)
