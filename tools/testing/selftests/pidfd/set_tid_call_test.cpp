@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * clone3() with set_tid: what is accepted, and what each refusal is called.
+ *
+ * The numbers in the names of the tests are the rows of
+ * Documentation/userspace-api/set_tid.rst. "order" tests show which of two
+ * broken rules gives the answer.
+ */
+#include "../kselftest_harness.h"
+#include "set_tid.hpp"
+
+#include <limits.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+
+namespace
+{
+constexpr uint64_t bad_pointer = ~0ULL;
+
+/* PIDs that nobody has in a namespace that a test has just made. */
+constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
+
+/* A structure that asks for size PIDs at an address of any kind. */
+clone_args raw_request(uint64_t set_tid, uint64_t set_tid_size)
+{
+	clone_args args = {};
+
+	args.exit_signal = SIGCHLD;
+	args.set_tid = set_tid;
+	args.set_tid_size = set_tid_size;
+	return args;
+}
+
+int attempt_raw(uint64_t set_tid, uint64_t set_tid_size, size_t size = sizeof(clone_args))
+{
+	const clone_args args = raw_request(set_tid, set_tid_size);
+
+	return attempt(&args, size);
+}
+
+/* Levels can be counted from 0 only in the initial PID namespace. */
+const char *missing_initial_pid_ns()
+{
+	struct stat st = {};
+
+	/* PROC_PID_INIT_INO */
+	return stat("/proc/self/ns/pid", &st) || st.st_ino != 0xEFFFFFFC ?
+		       "needs the initial PID namespace" :
+		       nullptr;
+}
+
+/* Two pages, of which only the first can be read. */
+class HalfMapped {
+public:
+	HalfMapped()
+		: page_(sysconf(_SC_PAGESIZE)),
+		  base_(static_cast<char *>(mmap(nullptr, 2 * page_, PROT_READ | PROT_WRITE,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
+	{
+		munmap(base_ + page_, page_);
+	}
+	HalfMapped(const HalfMapped &) = delete;
+	~HalfMapped()
+	{
+		munmap(base_, page_);
+	}
+	/* The address n bytes before the end of what can be read. */
+	uint64_t before_end(size_t n) const
+	{
+		return reinterpret_cast<uintptr_t>(base_ + page_ - n);
+	}
+
+private:
+	size_t page_;
+	char *base_;
+};
+
+/*
+ * A process that has left its PID to a process group or a session: only a
+ * member is there, whom the test has as a child of its own.
+ */
+struct Leaderless {
+	pid_t id = 0;
+	Child member;
+};
+
+/* lead() makes the group or session, follow() is what the member does first. */
+Leaderless leave_behind(int (*lead)(), int (*follow)())
+{
+	struct Made {
+		pid_t member = 0;
+		std::atomic<bool> ready = false;
+	};
+	const Shared<Made> made;
+	const Fd self = own_pidfd();
+	Spawned leader = run_in_child([&] {
+		lead();
+		Spawned member = Request{}.sibling().spawn([&] {
+			follow();
+			made->ready = true;
+			return sleep_beside(self.get());
+		});
+
+		made->member = member.child.pid();
+		member.child.release();
+		return member.error;
+	});
+	const pid_t id = leader.child.pid();
+
+	if (leader.child.wait().code)
+		return {};
+	while (!made->ready)
+		sched_yield();
+	return { id, Child(made->member) };
+}
+
+/* A PID below 300 that is free in the caller's namespace, or 0. */
+pid_t find_low_pid()
+{
+	for (pid_t pid = 299; pid > 1; pid--) {
+		if (!pid_in_use(pid))
+			return pid;
+	}
+	return 0;
+}
+
+} // namespace
+
+/*
+ * The structure
+ */
+
+TEST(row01_structure_without_set_tid)
+{
+	EXPECT_ERRNO(0, Request{}.size(CLONE_ARGS_SIZE_VER0).attempt());
+	EXPECT_ERRNO(0, Request{}.size(CLONE_ARGS_SIZE_VER1).attempt());
+	EXPECT_ERRNO(0, Request{}.size(CLONE_ARGS_SIZE_VER2).attempt());
+}
+
+TEST(row01_fields_beyond_the_size_are_not_read)
+{
+	EXPECT_ERRNO(0, attempt_raw(bad_pointer, 99, CLONE_ARGS_SIZE_VER0));
+}
+
+TEST(row02_both_later_structures_choose_the_pid)
+{
+	SKIP_IF_MISSING(missing_root());
+	for (size_t size : { CLONE_ARGS_SIZE_VER1, CLONE_ARGS_SIZE_VER2 }) {
+		const pid_t pid = find_free_pid();
+		Spawned c = Request{}.pids({ pid }).size(size).sleeping();
+
+		ASSERT_ERRNO(0, c.error);
+		EXPECT_EQ(pid, c.child.pid());
+	}
+}
+
+TEST(row02_structure_that_ends_inside_set_tid)
+{
+	for (size_t size = CLONE_ARGS_SIZE_VER0 + 1; size < CLONE_ARGS_SIZE_VER1; size++) {
+		EXPECT_ERRNO(EINVAL, attempt_raw(bad_pointer, 0, size))
+			TH_LOG("size %zu", size);
+	}
+}
+
+TEST(row03_structure_too_small)
+{
+	for (size_t size = 0; size < CLONE_ARGS_SIZE_VER0; size++) {
+		EXPECT_ERRNO(EINVAL, Request{}.size(size).attempt())
+			TH_LOG("size %zu", size);
+	}
+}
+
+TEST(row03_structure_larger_than_known)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	std::vector<char> buffer(page + 1);
+	const clone_args args = Request{}.args();
+
+	memcpy(buffer.data(), &args, sizeof(args));
+	EXPECT_ERRNO(0, attempt(buffer.data(), page));
+	EXPECT_ERRNO(E2BIG, attempt(buffer.data(), page + 1));
+
+	buffer[page - 1] = 1;
+	EXPECT_ERRNO(E2BIG, attempt(buffer.data(), page));
+}
+
+/*
+ * The two fields and the array
+ */
+
+TEST(row04_pointer_without_size)
+{
+	const pid_t pid = free_a;
+
+	EXPECT_ERRNO(EINVAL, attempt_raw(reinterpret_cast<uintptr_t>(&pid), 0));
+	/* CRIU's probe. */
+	EXPECT_ERRNO(EINVAL, attempt_raw(bad_pointer, 0));
+}
+
+TEST(row04_size_without_pointer)
+{
+	EXPECT_ERRNO(EINVAL, attempt_raw(0, 1));
+	EXPECT_ERRNO(EINVAL, attempt_raw(0, 33));
+}
+
+TEST(row05_more_than_33_pids)
+{
+	const Pids pids(64, free_a);
+	const uint64_t array = reinterpret_cast<uintptr_t>(pids.data());
+
+	for (uint64_t size : { 34ULL, 64ULL, 1ULL << 32, (1ULL << 32) + 1, 1ULL << 62, ~0ULL }) {
+		EXPECT_ERRNO(EINVAL, attempt_raw(array, size));
+		/* The array is not touched: it is not even there. */
+		EXPECT_ERRNO(EINVAL, attempt_raw(bad_pointer, size));
+	}
+}
+
+TEST(row05_33_pids_are_a_possible_size)
+{
+	EXPECT_ERRNO(EFAULT, attempt_raw(bad_pointer, 33));
+}
+
+TEST(row06_array_unmapped)
+{
+	const HalfMapped memory;
+
+	EXPECT_ERRNO(EFAULT, attempt_raw(memory.before_end(0), 1));
+	EXPECT_ERRNO(EFAULT, attempt_raw(bad_pointer, 1));
+	EXPECT_ERRNO(EFAULT, attempt_raw(1ULL << 63, 1));
+}
+
+TEST(row06_array_crosses_into_an_unmapped_page)
+{
+	const HalfMapped memory;
+
+	for (size_t readable = 1; readable < 2 * sizeof(pid_t); readable++) {
+		EXPECT_ERRNO(EFAULT, attempt_raw(memory.before_end(readable), 2))
+			TH_LOG("%zu bytes can be read", readable);
+	}
+}
+
+TEST(row06_array_up_to_the_last_byte_of_a_page)
+{
+	SKIP_IF_MISSING(missing_root());
+	const HalfMapped memory;
+	const pid_t pid = find_free_pid();
+
+	memcpy(reinterpret_cast<void *>(memory.before_end(sizeof(pid))), &pid, sizeof(pid));
+	EXPECT_ERRNO(0, attempt_raw(memory.before_end(sizeof(pid)), 1));
+}
+
+TEST(row06_array_need_not_be_aligned)
+{
+	SKIP_IF_MISSING(missing_root());
+	char bytes[sizeof(pid_t) + 1];
+	const pid_t pid = find_free_pid();
+
+	memcpy(bytes + 1, &pid, sizeof(pid));
+	EXPECT_ERRNO(0, attempt_raw(reinterpret_cast<uintptr_t>(bytes + 1), 1));
+}
+
+TEST(order_exit_signal_before_array)
+{
+	clone_args args = raw_request(bad_pointer, 1);
+
+	args.exit_signal = 255;
+	EXPECT_ERRNO(EINVAL, attempt(&args, sizeof(args)));
+	args.exit_signal = 1ULL << 32;
+	EXPECT_ERRNO(EINVAL, attempt(&args, sizeof(args)));
+}
+
+TEST(order_cgroup_before_array)
+{
+	clone_args args = raw_request(bad_pointer, 1);
+
+	args.flags = CLONE_INTO_CGROUP;
+	args.cgroup = 1ULL << 31;
+	EXPECT_ERRNO(EINVAL, attempt(&args, sizeof(args)));
+	EXPECT_ERRNO(EINVAL, attempt(&args, CLONE_ARGS_SIZE_VER1));
+}
+
+TEST(order_array_before_flags_and_stack)
+{
+	clone_args args = raw_request(bad_pointer, 1);
+
+	args.flags = CLONE_DETACHED;
+	EXPECT_ERRNO(EFAULT, attempt(&args, sizeof(args)));
+	args.flags = 0;
+	args.stack_size = 1;
+	EXPECT_ERRNO(EFAULT, attempt(&args, sizeof(args)));
+}
+
+TEST(order_limits_before_pids)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		const struct rlimit none = { 0, 0 };
+
+		ASSERT_ERRNO(0, become_user(65533));
+		ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &none));
+		EXPECT_ERRNO(EAGAIN, Request{}.pids({ 0 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(order_new_namespaces_before_pids)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_ERRNO(0, become_user());
+		EXPECT_ERRNO(EPERM, Request{}.flags(CLONE_NEWPID).pids({ 0 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
+ * The PIDs
+ */
+
+TEST(row07_more_pids_than_levels)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_initial_pid_ns());
+	const pid_t host = find_free_pid();
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	EXPECT_ERRNO(EINVAL, Request{}.pids({ host, host }).attempt());
+	EXPECT_ERRNO(EINVAL, Request{}.flags(CLONE_NEWPID).pids({ 1, host, host }).attempt());
+
+	const ChildrenIn scope(chain.ns(2));
+	EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, free_b, host, host }).attempt());
+	EXPECT_ERRNO(EINVAL, Request{}.pids(Pids(33, free_a)).attempt());
+	EXPECT_ERRNO(0, Request{}.pids({ free_a, free_b, host }).attempt());
+}
+
+TEST(order_number_of_pids_before_capability)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_initial_pid_ns());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_ERRNO(0, become_user());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, free_a }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row08_pid_out_of_range_at_any_level)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t past_end = pid_max(), host = find_free_pid();
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	const ChildrenIn scope(chain.ns(2));
+	for (pid_t bad : { 0, -1, INT_MIN, past_end, past_end + 1, INT_MAX }) {
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ bad }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ bad, free_b, host }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, bad, host }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, free_b, bad }).attempt());
+	}
+}
+
+TEST(row08_last_pid_in_range)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t last = pid_max() - 1;
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	const ChildrenIn scope(chain.ns(1));
+	Spawned c = Request{}.pids({ last }).sleeping();
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(last, nspids(c.child)[0]);
+}
+
+TEST(row08_lowered_pid_max)
+{
+	SKIP_IF_MISSING(missing_root());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		const ChildrenIn scope(chain.ns(1));
+		Sysctl limit("kernel/pid_max");
+
+		EXPECT_ERRNO(0, Request{}.pids({ 900 }).attempt());
+		EXPECT_ERRNO(0, limit.set(900));
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 900 }).attempt());
+		EXPECT_ERRNO(0, Request{}.pids({ 899 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row09_namespace_without_init_takes_only_its_init)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		const pid_t outer = find_free_pid();
+
+		ASSERT_EQ(0, unshare(CLONE_NEWPID));
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 2 }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 2, outer }).attempt());
+
+		Spawned init = Request{}.pids({ 1, outer }).sleeping();
+		ASSERT_ERRNO(0, init.error);
+		EXPECT_EQ(outer, init.child.pid());
+		EXPECT_ERRNO(0, Request{}.pids({ 2 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row10_neither_capability)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid();
+	Spawned user = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_ERRNO(0, become_user());
+		EXPECT_ERRNO(EPERM, Request{}.pids({ pid }).attempt());
+	}));
+	Spawned root = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_ERRNO(0, drop_capabilities({ CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE }));
+		EXPECT_ERRNO(EPERM, Request{}.pids({ pid }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(user);
+	EXPECT_CHECKS_PASS(root);
+}
+
+TEST(row10_either_capability_is_enough)
+{
+	SKIP_IF_MISSING(missing_root());
+	for (int cap : { CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE }) {
+		const pid_t pid = find_free_pid();
+		Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+			ASSERT_ERRNO(0, keep_capabilities({ cap }));
+			EXPECT_ERRNO(0, Request{}.pids({ pid }).attempt());
+		}));
+
+		EXPECT_CHECKS_PASS(task);
+	}
+}
+
+TEST(row10_every_level_asks_its_own_owner)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_user_ns());
+	constexpr int depth = 3;
+	const Pids all = { free_a, free_b, free_c, find_free_pid() };
+	NsChain chain;
+
+	for (int level = 1; level <= depth; level++)
+		ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
+
+	/* The root of the user namespace that owns a level, and of none. */
+	for (int owned = 0; owned <= depth; owned++) {
+		Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+			if (owned) {
+				ASSERT_EQ(0, setns(chain.ns(owned).get(), CLONE_NEWUSER));
+			}
+			for (int size = 1; size <= depth + 1; size++) {
+				const bool allowed = depth - (size - 1) >= owned;
+
+				EXPECT_ERRNO(allowed ? 0 : EPERM,
+					     Request{}.pids({ all.begin(), all.begin() + size })
+						     .attempt())
+					TH_LOG("%d PIDs, root of level %d's owner", size, owned);
+			}
+		}));
+
+		EXPECT_CHECKS_PASS(task);
+	}
+}
+
+TEST(order_all_checks_before_any_claim)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_user_ns());
+	const pid_t host = find_free_pid();
+	NsChain chain;
+
+	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ getpid(), -1 }).attempt());
+		ASSERT_EQ(0, setns(chain.ns(1).get(), CLONE_NEWUSER));
+		EXPECT_ERRNO(EPERM, Request{}.pids({ getpid(), host }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(order_inner_level_answers_first)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_user_ns());
+	const pid_t host = find_free_pid();
+	NsChain chain;
+
+	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_EQ(0, setns(chain.ns(1).get(), CLONE_NEWUSER));
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 0, host }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, 0 }).attempt());
+		ASSERT_ERRNO(0, become_user());
+		EXPECT_ERRNO(EPERM, Request{}.pids({ free_a, 0 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
+ * The claim
+ */
+
+TEST(row11_pid_of_a_process)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned c = Request{}.sleeping();
+
+	ASSERT_ERRNO(0, c.error);
+	const pid_t pid = c.child.pid();
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ pid }).attempt());
+	c.child.end();
+	EXPECT_ERRNO(0, Request{}.pids({ pid }).attempt());
+}
+
+TEST(row11_pid_of_a_thread)
+{
+	SKIP_IF_MISSING(missing_root());
+	std::atomic<bool> stop = false;
+	StartedThread t = Request{}.thread().start([&] {
+		while (!stop)
+			syscall(__NR_sched_yield);
+		return 0;
+	});
+
+	ASSERT_ERRNO(0, t.error);
+	const pid_t tid = t.thread.tid();
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ tid }).attempt());
+	stop = true;
+	t.thread.join();
+}
+
+TEST(row11_pid_of_a_zombie)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned c = run_in_child([] { return 0; });
+
+	ASSERT_ERRNO(0, c.error);
+	const pid_t pid = c.child.pid();
+	c.child.wait_zombie();
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ pid }).attempt());
+	c.child.wait();
+	EXPECT_ERRNO(0, Request{}.pids({ pid }).attempt());
+}
+
+TEST(row11_pid_of_a_process_group_only)
+{
+	SKIP_IF_MISSING(missing_root());
+	Leaderless group = leave_behind([] { return setpgid(0, 0); }, [] { return 0; });
+
+	ASSERT_TRUE(group.member.valid());
+	ASSERT_EQ(group.id, getpgid(group.member.pid()));
+	ASSERT_NE(group.id, getsid(group.member.pid()));
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ group.id }).attempt());
+	group.member.end();
+	EXPECT_ERRNO(0, Request{}.pids({ group.id }).attempt());
+}
+
+TEST(row11_pid_of_a_session_only)
+{
+	SKIP_IF_MISSING(missing_root());
+	Leaderless session = leave_behind([] { return setsid(); },
+					  [] { return setpgid(0, 0); });
+
+	ASSERT_TRUE(session.member.valid());
+	ASSERT_EQ(session.id, getsid(session.member.pid()));
+	ASSERT_NE(session.id, getpgid(session.member.pid()));
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ session.id }).attempt());
+	session.member.end();
+	EXPECT_ERRNO(0, Request{}.pids({ session.id }).attempt());
+}
+
+TEST(row11_pid_in_use_at_any_level)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t host = find_free_pid(), host_taken = getpid();
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	const ChildrenIn scope(chain.ns(2));
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ 1, free_b, host }).attempt());
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, 1, host }).attempt());
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, free_b, host_taken }).attempt());
+	EXPECT_ERRNO(0, Request{}.pids({ free_a, free_b, host }).attempt());
+}
+
+TEST(row12_target_lost_its_init)
+{
+	SKIP_IF_MISSING(missing_root());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	const std::string path = "/proc/" + std::to_string(chain.init(1).pid()) + "/ns/pid";
+	const Fd ns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	chain.init(1).end();
+
+	const ChildrenIn scope(ns);
+	ASSERT_ERRNO(0, scope.error());
+	EXPECT_ERRNO(ENOMEM, Request{}.attempt());
+	EXPECT_ERRNO(ENOMEM, Request{}.pids({ 1 }).attempt());
+	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, find_free_pid() }).attempt());
+}
+
+/*
+ * The init of the level above is gone, that of the target is held at the last
+ * moment at which its own namespace does not know yet.
+ */
+TEST(row12_ancestor_lost_its_init)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t host = find_free_pid();
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	const pid_t inner = chain.init(2).pid();
+	int status = 0;
+
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, inner, nullptr, PTRACE_O_TRACEEXIT));
+	const ChildrenIn scope(chain.ns(2));
+	ASSERT_ERRNO(0, chain.init(1).kill());
+	ASSERT_EQ(inner, waitpid(inner, &status, __WALL));
+	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
+
+	EXPECT_ERRNO(ENOMEM, Request{}.attempt());
+	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a }).attempt());
+	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, free_b, host }).attempt());
+	/* What is in use further in is answered first. */
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ 1, free_b, host }).attempt());
+	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, 1, host }).attempt());
+
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, inner, nullptr, nullptr));
+}
+
+TEST(row13_no_automatic_pid_left)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	const pid_t host = find_low_pid();
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Sysctl limit("kernel/pid_max");
+
+		/*
+		 * Past PID 300 the search starts again at 300. With the lowest
+		 * limit there is, that is the only number.
+		 */
+		if (limit.set(301))
+			SKIP(return, "needs a kernel.pid_max of 301");
+		Spawned only = Request{}.pids({ 300, host }).sleeping();
+		EXPECT_ERRNO(0, only.error);
+		EXPECT_ERRNO(0, set_last_pid(300));
+		EXPECT_ERRNO(EAGAIN, Request{}.attempt());
+		EXPECT_ERRNO(0, limit.set(limit.saved()));
+		EXPECT_ERRNO(0, Request{}.attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * clone3() with set_tid in company: threads, the other flags, setns(), 32-bit
+ * callers, and those who do not use set_tid at all.
+ *
+ * The numbers in the names of the tests are the rows of
+ * Documentation/userspace-api/set_tid.rst.
+ */
+#include "../kselftest_harness.h"
+#include "set_tid.hpp"
+
+#include <setjmp.h>
+
+namespace
+{
+/* PIDs that nobody has in a namespace that a test has just made. */
+constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
+
+pid_t next_automatic_pid()
+{
+	Spawned c = run_in_child([] { return 0; });
+
+	return c.child.pid();
+}
+
+/*
+ * Starts a thread with a TID chosen at every level and returns those that it
+ * has got. (A thread shares its creator's errno and stdio, so it is the latter
+ * that looks.)
+ */
+Pids tids_of_new_thread(const Pids &tids)
+{
+	std::atomic<bool> stop = false;
+	StartedThread t = Request{}.thread().pids(tids).start([&] {
+		while (!stop)
+			syscall(__NR_sched_yield);
+		return 0;
+	});
+	const Pids seen = nspids("/proc/self/task/" + std::to_string(tids.back()) + "/status");
+
+	stop = true;
+	t.thread.join();
+	return seen;
+}
+
+} // namespace
+
+TEST(row21_thread_gets_the_tid)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t tid = find_free_pid();
+
+	EXPECT_PIDS(Pids{ tid }, tids_of_new_thread({ tid }));
+	EXPECT_ERRNO(EEXIST, Request{}.thread().pids({ getpid() }).attempt());
+	EXPECT_ERRNO(EINVAL, Request{}.thread().pids({ 0 }).attempt());
+}
+
+TEST(row21_thread_gets_a_tid_at_every_level)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t host = find_free_pid(), host_taken = getpid();
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		const Pids all = { free_a, free_b, host };
+
+		EXPECT_PIDS(all, tids_of_new_thread(all));
+		EXPECT_ERRNO(EEXIST,
+			     Request{}.thread().pids({ free_a, free_b, host_taken }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row21_tid_may_be_lower_than_the_leaders)
+{
+	SKIP_IF_MISSING(missing_root());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	const ChildrenIn scope(chain.ns(1));
+	Spawned leader = Request{}.pids({ free_c }).spawn(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_EQ(free_c, getpid());
+		pid_t seen = 0;
+		StartedThread t = Request{}.thread().pids({ free_a }).start([&] {
+			seen = gettid();
+			return 0;
+		});
+
+		ASSERT_ERRNO(0, t.error);
+		EXPECT_EQ(free_a, t.thread.tid());
+		t.thread.join();
+		EXPECT_EQ(free_a, seen);
+	}));
+
+	EXPECT_CHECKS_PASS(leader);
+}
+
+/* What is left of the process is a thread; its leader is a zombie. */
+TEST(row21_leader_may_be_gone)
+{
+	SKIP_IF_MISSING(missing_root());
+	struct Seen {
+		std::atomic<bool> leaving = false;
+		int error = -1;
+		pid_t tid = 0;
+	};
+	const pid_t tid = find_free_pid();
+	const Shared<Seen> seen;
+	Spawned process = run_in_child([&] {
+		StartedThread left = Request{}.thread().start([&] {
+			while (!seen->leaving ||
+			       read_file("/proc/self/stat").find(") Z ") == std::string::npos)
+				sched_yield();
+			StartedThread t = Request{}.thread().pids({ tid }).start([&] {
+				seen->tid = gettid();
+				return 0;
+			});
+			seen->error = t.error;
+			t.thread.join();
+			_exit(0);
+			return 0;
+		});
+
+		seen->leaving = true;
+		syscall(__NR_exit, 0);
+		return 0;
+	});
+
+	EXPECT_EQ(0, process.child.wait().code);
+	EXPECT_ERRNO(0, seen->error);
+	EXPECT_EQ(tid, seen->tid);
+}
+
+TEST(row22_clone_parent)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid(), self = getpid();
+	Spawned creator = run_in_child([&] {
+		Spawned sibling = Request{}.sibling().pids({ pid }).spawn([&] {
+			return getppid() == self ? 42 : 1;
+		});
+
+		sibling.child.release();
+		return sibling.error;
+	});
+
+	ASSERT_EQ(0, creator.child.wait().code);
+	EXPECT_EQ(42, Child(pid).wait().code);
+}
+
+TEST(row22_clone_vfork_and_vm)
+{
+	SKIP_IF_MISSING(missing_root());
+	pid_t seen = 0;
+
+	for (uint64_t flags : { CLONE_VM, CLONE_VFORK, CLONE_VM | CLONE_VFORK }) {
+		const pid_t pid = find_free_pid();
+		Spawned c = Request{}.flags(flags).pids({ pid }).spawn([&] {
+			seen = getpid();
+			return 7;
+		});
+
+		ASSERT_ERRNO(0, c.error);
+		EXPECT_EQ(pid, c.child.pid());
+		EXPECT_EQ(7, c.child.wait().code);
+		if (flags & CLONE_VM) {
+			EXPECT_EQ(pid, seen);
+		}
+	}
+}
+
+TEST(row22_clone_pidfd)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid();
+	Request request;
+	int pidfd = -1;
+
+	request.flags(CLONE_PIDFD).raw().pidfd = reinterpret_cast<uintptr_t>(&pidfd);
+	Spawned c = request.pids({ pid }).sleeping();
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_PIDS(nspids(c.child), nspids(Fd(pidfd)));
+	EXPECT_EQ(pid, nspids(c.child)[0]);
+}
+
+TEST(row22_clone_settid_and_cleartid)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid();
+	const Shared<pid_t> in_parent, in_child;
+	Request request;
+
+	request.flags(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID);
+	request.raw().parent_tid = reinterpret_cast<uintptr_t>(&*in_parent);
+	request.raw().child_tid = reinterpret_cast<uintptr_t>(&*in_child);
+	EXPECT_ERRNO(0, request.pids({ pid }).attempt());
+	EXPECT_EQ(pid, *in_parent);
+	EXPECT_EQ(pid, *in_child);
+}
+
+TEST(row22_clone_into_cgroup)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid();
+	const Cgroup cgroup;
+
+	SKIP_IF_MISSING(cgroup.missing());
+	Spawned c = Request{}.into_cgroup(cgroup.dir()).pids({ pid }).sleeping();
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_TEXT(std::to_string(pid) + "\n", cgroup.get("cgroup.procs"));
+}
+
+TEST(row22_clone_clear_sighand)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t pid = find_free_pid();
+
+	signal(SIGUSR1, [](int) {});
+	Spawned c = Request{}.flags(CLONE_CLEAR_SIGHAND).pids({ pid }).spawn([] {
+		struct sigaction action;
+
+		return sigaction(SIGUSR1, nullptr, &action) || action.sa_handler != SIG_DFL;
+	});
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(pid, c.child.pid());
+	EXPECT_EQ(0, c.child.wait().code);
+}
+
+TEST(row22_new_user_and_pid_namespace_without_privilege)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_user_ns());
+	const pid_t outer = find_free_pid();
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		Request request = Request{}.flags(CLONE_NEWUSER | CLONE_NEWPID);
+
+		ASSERT_ERRNO(0, become_user());
+		Spawned init = request.pids({ 1 }).spawn(getpid);
+		ASSERT_ERRNO(0, init.error);
+		EXPECT_EQ(1, init.child.wait().code);
+		EXPECT_ERRNO(EPERM, request.pids({ 1, outer }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row23_first_process_is_pid_1)
+{
+	SKIP_IF_MISSING(missing_root());
+	Request request = Request{}.flags(CLONE_NEWPID);
+
+	for (const Pids &pids : { Pids{}, Pids{ 1 }, Pids{ 1, find_free_pid() } }) {
+		Spawned init = request.pids(pids).spawn(getpid);
+
+		ASSERT_ERRNO(0, init.error);
+		EXPECT_EQ(1, init.child.wait().code);
+	}
+	EXPECT_ERRNO(EINVAL, request.pids({ 2 }).attempt());
+	EXPECT_ERRNO(EINVAL, request.pids({ 2, find_free_pid() }).attempt());
+}
+
+TEST(row24_levels_count_from_where_setns_went)
+{
+	SKIP_IF_MISSING(missing_root());
+	const pid_t host = find_free_pid();
+	const Pids all = { free_a, free_b, free_c, host };
+	NsChain chain(3);
+
+	ASSERT_ERRNO(0, chain.error());
+	for (int level = 3; level >= 1; level--) {
+		const ChildrenIn scope(chain.ns(level));
+		const Pids pids(all.begin() + 3 - level, all.end());
+		Spawned c = Request{}.pids(pids).sleeping();
+
+		ASSERT_ERRNO(0, c.error);
+		EXPECT_EQ(host, c.child.pid());
+		EXPECT_PIDS(pids, nspids(c.child));
+	}
+}
+
+#ifdef __x86_64__
+namespace
+{
+/* The system call as a 32-bit program makes it. All addresses fit. */
+long sys_clone3_compat(const clone_args *args, size_t size)
+{
+	long ret = __NR_clone3;
+
+	asm volatile("int $0x80"
+		     : "+a"(ret)
+		     : "b"(args), "c"(size)
+		     : "r8", "r9", "r10", "r11", "memory");
+	return static_cast<int>(ret);
+}
+
+sigjmp_buf no_compat;
+
+bool compat_works()
+{
+	struct sigaction old, action = {};
+	volatile bool works = false;
+
+	action.sa_handler = [](int) { siglongjmp(no_compat, 1); };
+	sigaction(SIGSEGV, &action, &old);
+	if (!sigsetjmp(no_compat, 1))
+		works = sys_clone3_compat(nullptr, 0) == -EINVAL;
+	sigaction(SIGSEGV, &old, nullptr);
+	return works;
+}
+
+struct Low {
+	clone_args args;
+	pid_t pids[34];
+};
+
+int attempt_compat(const clone_args *args, size_t size)
+{
+	const long pid = sys_clone3_compat(args, size);
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0)
+		return -pid;
+	waitpid(pid, nullptr, 0);
+	return 0;
+}
+} // namespace
+
+TEST(row25_32_bit_callers)
+{
+	SKIP_IF_MISSING(missing_root());
+	if (!compat_works())
+		SKIP(return, "needs CONFIG_IA32_EMULATION");
+	Low *low = static_cast<Low *>(mmap(nullptr, sizeof(Low), PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
+
+	ASSERT_NE(MAP_FAILED, static_cast<void *>(low));
+	clone_args &args = low->args;
+
+	args.exit_signal = SIGCHLD;
+	args.set_tid = reinterpret_cast<uintptr_t>(low->pids);
+	args.set_tid_size = 1;
+	low->pids[0] = find_free_pid();
+	const long pid = sys_clone3_compat(&args, sizeof(args));
+	if (!pid)
+		_exit(42);
+	ASSERT_EQ(low->pids[0], pid);
+	EXPECT_EQ(42, Child(pid).wait().code);
+
+	EXPECT_ERRNO(0, attempt_compat(&args, CLONE_ARGS_SIZE_VER1));
+	low->pids[0] = getpid();
+	EXPECT_ERRNO(EEXIST, attempt_compat(&args, sizeof(args)));
+	low->pids[0] = 0;
+	EXPECT_ERRNO(EINVAL, attempt_compat(&args, sizeof(args)));
+	for (uint64_t size : { 34ULL, (1ULL << 32) + 1 }) {
+		args.set_tid_size = size;
+		EXPECT_ERRNO(EINVAL, attempt_compat(&args, sizeof(args)));
+	}
+	args.set_tid_size = 32;
+	args.set_tid = 0xffffffff;
+	EXPECT_ERRNO(EFAULT, attempt_compat(&args, sizeof(args)));
+	munmap(low, sizeof(Low));
+}
+#endif /* __x86_64__ */
+
+TEST(row26_plain_creation_is_sequential)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		const pid_t first = next_automatic_pid();
+		const pid_t forked = fork();
+
+		if (!forked)
+			_exit(0);
+		EXPECT_EQ(first + 1, forked);
+		waitpid(forked, nullptr, 0);
+
+		const Stack stack;
+		void *top = reinterpret_cast<void *>(stack.base() + Stack::size);
+		const pid_t cloned = clone([](void *) { return 0; }, top, SIGCHLD, nullptr);
+		EXPECT_EQ(first + 2, cloned);
+		waitpid(cloned, nullptr, 0);
+
+		StartedThread t = Request{}.thread().start([] { return 0; });
+		ASSERT_ERRNO(0, t.error);
+		EXPECT_EQ(first + 3, t.thread.tid());
+		EXPECT_EQ(first + 3, last_pid());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row26_ns_last_pid_leads_the_sequence)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		EXPECT_ERRNO(0, set_last_pid(free_a - 1));
+		EXPECT_EQ(free_a, next_automatic_pid());
+
+		/* Past the end it starts again, but not with the lowest PIDs. */
+		EXPECT_ERRNO(0, set_last_pid(pid_max() - 1));
+		EXPECT_EQ(300, next_automatic_pid());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST_HARNESS_MAIN
