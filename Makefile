@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The one entry. Each target is a few scripts, run one after the other; what
+# has not changed since is not made again. Everything made is under build/.
+
+# What the user may set.
+export KERNEL ?= patched
+export KDIR ?=
+export ACCEL ?=
+export JOBS ?= $(shell nproc)
+export TARGETS ?= pidfd clone3 pid_namespace
+export TIMEOUT ?= 900
+export MEM ?= 1024
+export CMD ?=
+export CHECKS ?=
+
+locked := run kselftest guest kernel tree refresh series check clean
+.PHONY: help setup shell $(locked)
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^#: \?//p' Makefile
+
+#: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
+#: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
+#: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
+#:
+#: make tree        get Linux 6.12, apply the overlay: build/linux
+#: make kernel      build it: build/obj
+#: make refresh     bring what was edited in build/linux back into the overlay
+#: make series      write the patches for git am: build/series
+#: make check       everything that can be checked without judgement
+#: make clean       remove build/ (with KDIR=, only what was made from it)
+#:
+#: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
+#:                  failures that scripts/stock-expected lists
+#: KDIR=/path       your own Linux 6.12 instead of Debian's; it is only read
+#: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
+#: JOBS=n           default: all processors
+#: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
+#: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
+#:                  clang-tidy shellcheck spdx; default: all
+#: TIMEOUT=seconds  for the guest; default 900        MEM=megabytes  default 1024
+
+ifeq ($(LOCKED),)
+
+# One make at a time: take build/.lock, then start again.
+$(locked):
+	@scripts/locked $(MAKE) --no-print-directory $@
+
+else
+
+run: guest
+	@scripts/boot demo
+
+kselftest: guest
+	@scripts/kselftest
+
+guest: kernel
+	@scripts/selftests
+	@scripts/initramfs
+
+kernel: tree
+	@scripts/kernel
+
+tree: setup
+	@scripts/base
+	@scripts/overlay apply
+
+refresh:
+	@scripts/overlay refresh
+
+series: tree
+	@scripts/series
+
+check: kernel
+	@scripts/setup check
+	@scripts/check
+
+clean:
+	rm -rf $(if $(KDIR),build/kdir,build)
+
+endif
+
+setup:
+	@scripts/setup
+
+# The lock is for what is made: a shell may stay open.
+shell:
+	@scripts/locked $(MAKE) --no-print-directory guest
+	@NAME=shell scripts/boot "$${CMD:-shell}"

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # its variables are used by others
+#
+# Sourced by the other scripts: names of places, and how to say things.
+#
+# Input: KDIR (the user's own tree), KERNEL (patched or stock), JOBS, BUILD
+# (another place for what is made: make check has one).
+# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG.
+
+set -euo pipefail
+export LC_ALL=C
+# Every make started from here decides for itself how many jobs it runs.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+KDIR=${KDIR:-}
+KERNEL=${KERNEL:-patched}
+JOBS=${JOBS:-$(nproc)}
+TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
+
+# A tree of the user's own never mixes with the package's.
+B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
+BASE=$B/base
+TREE=$B/linux
+LOG=$B/log
+OBJ=$B/obj/$KERNEL
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# short PATH: as the user would type it
+short() { printf '%s' "${1#"$ROOT"/}"; }
+
+# need_space MB: is there room for that much in build/?
+need_space() {
+	local free
+	free=$(df -Pm "$B" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
+}
+
+mkdir -p "$B" "$LOG"
+case $KERNEL in
+patched | stock) ;;
+*) die "KERNEL=$KERNEL is neither patched nor stock" ;;
+esac
