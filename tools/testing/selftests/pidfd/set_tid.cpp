@@ -54,8 +54,7 @@ struct Failure {
 };
 
 /* By exception, so that children and namespaces are gone when the tool is. */
-[[noreturn, gnu::format(printf, 1, 2)]] static void fail(const char *format,
-							 ...)
+[[noreturn, gnu::format(printf, 1, 2)]] static void fail(const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -80,21 +79,18 @@ struct Options {
 };
 
 template <typename Number>
-static Number parse_number(const char *option, std::string_view text,
-			   Number lowest, Number highest)
+static Number parse_number(const char *option, std::string_view text, Number lowest, Number highest)
 {
 	const char *end = text.data() + text.size();
 	const std::string shown(text);
 	Number number = 0;
 	const auto result = std::from_chars(text.data(), end, number);
 
-	if (text.empty() || result.ec == std::errc::invalid_argument ||
-	    result.ptr != end)
+	if (text.empty() || result.ec == std::errc::invalid_argument || result.ptr != end)
 		fail("%s: \"%s\" is not a number", option, shown.c_str());
 	if (result.ec != std::errc() || number < lowest || number > highest)
 		fail("%s: %s is not between %s and %s", option, shown.c_str(),
-		     std::to_string(lowest).c_str(),
-		     std::to_string(highest).c_str());
+		     std::to_string(lowest).c_str(), std::to_string(highest).c_str());
 	return number;
 }
 
@@ -106,8 +102,8 @@ static Pids parse_pids(std::string_view text)
 	for (;;) {
 		const size_t comma = text.find(',');
 
-		pids.push_back(parse_number<pid_t>(
-			"--pid", text.substr(0, comma), INT32_MIN, INT32_MAX));
+		pids.push_back(
+			parse_number<pid_t>("--pid", text.substr(0, comma), INT32_MIN, INT32_MAX));
 		if (comma == text.npos)
 			return pids;
 		text.remove_prefix(comma + 1);
@@ -128,8 +124,7 @@ static Options parse_options(int argc, char **argv)
 	Options parsed;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+p:n::e:u:rh", options,
-				nullptr)) != -1) {
+	while ((c = getopt_long(argc, argv, "+p:n::e:u:rh", options, nullptr)) != -1) {
 		switch (c) {
 		case 'p':
 			if (!parsed.pids.empty())
@@ -137,20 +132,16 @@ static Options parse_options(int argc, char **argv)
 			parsed.pids = parse_pids(optarg);
 			break;
 		case 'n':
-			parsed.new_namespaces =
-				optarg ?
-					parse_number<int>("--new-pidns", optarg,
-							  1, max_pid_ns_level) :
-					1;
+			parsed.new_namespaces = optarg ? parse_number<int>("--new-pidns", optarg, 1,
+									   max_pid_ns_level) :
+							 1;
 			break;
 		case 'e':
-			parsed.enter = parse_number<pid_t>("--enter", optarg, 1,
-							   INT32_MAX);
+			parsed.enter = parse_number<pid_t>("--enter", optarg, 1, INT32_MAX);
 			break;
 		case 'u':
 			/* The highest number stands for "no user". */
-			parsed.user = parse_number<uid_t>("--user", optarg, 0,
-							  UINT32_MAX - 1);
+			parsed.user = parse_number<uid_t>("--user", optarg, 0, UINT32_MAX - 1);
 			break;
 		case 'r':
 			parsed.report = true;
@@ -221,17 +212,12 @@ struct Outcome {
 
 class Refusal {
 public:
-	Refusal(const Options &options, int target_level,
-		const Outcome &outcome)
-		: options_(options), target_level_(target_level),
-		  outcome_(outcome)
+	Refusal(const Options &options, int target_level, const Outcome &outcome)
+		: options_(options), target_level_(target_level), outcome_(outcome)
 	{
 	}
 
-	std::string text() const
-	{
-		return words() + " (" + errno_name(outcome_.error) + ")";
-	}
+	std::string text() const { return words() + " (" + errno_name(outcome_.error) + ")"; }
 
 private:
 	std::string words() const
@@ -257,9 +243,8 @@ private:
 
 		switch (outcome_.error) {
 		case EPERM:
-			return new_ns ?
-				       "a new PID namespace needs CAP_SYS_ADMIN" :
-				       "clone3() is forbidden here";
+			return new_ns ? "a new PID namespace needs CAP_SYS_ADMIN" :
+					"clone3() is forbidden here";
 		case ENOSPC:
 			return "no more PID namespaces: 32 levels or "
 			       "user.max_pid_namespaces are reached";
@@ -301,31 +286,24 @@ private:
 		const long limit = pid_max();
 
 		if (at < 0)
-			return count +
-			       " PIDs requested, but the target namespace is at " +
+			return count + " PIDs requested, but the target namespace is at " +
 			       level(target_level_) + ": at most " +
 			       std::to_string(target_level_ + 1);
 		if (options_.pids[index] < 1)
 			return level(at) + ": PID " + pid + " is not positive";
 		if (options_.pids[index] >= limit)
-			return level(at) + ": PID " + pid +
-			       " is not below pid_max, " +
+			return level(at) + ": PID " + pid + " is not below pid_max, " +
 			       std::to_string(limit);
 		if (!index && options_.new_namespaces && options_.pids[0] != 1)
 			return level(at) +
-			       ": first process of a PID namespace must be PID 1, not " +
-			       pid;
+			       ": first process of a PID namespace must be PID 1, not " + pid;
 		if (index >= max_pid_ns_level)
-			return count +
-			       " PIDs requested, but this kernel takes only " +
+			return count + " PIDs requested, but this kernel takes only " +
 			       std::to_string(index) + " at a time";
 		return level(at) + ": PID " + pid + " is invalid";
 	}
 
-	static std::string level(int number)
-	{
-		return "level " + std::to_string(number);
-	}
+	static std::string level(int number) { return "level " + std::to_string(number); }
 
 	const Options &options_;
 	int target_level_;
@@ -337,8 +315,7 @@ private:
  */
 
 /* Whether a process of the tool's own has a PID that the command shall have. */
-static bool is_in_the_way(const Child &child, const Pids &wanted,
-			  int target_level)
+static bool is_in_the_way(const Child &child, const Pids &wanted, int target_level)
 {
 	const Pids pids = nspids(child);
 	const int level = static_cast<int>(pids.size()) - 1;
@@ -358,22 +335,19 @@ static std::string why_no_namespace(int error, int level)
 
 	switch (error) {
 	case EPERM:
-		return name +
-		       ": a new PID namespace needs CAP_SYS_ADMIN (EPERM)";
+		return name + ": a new PID namespace needs CAP_SYS_ADMIN (EPERM)";
 	case ENOSPC:
 		return name + ": no more PID namespaces: 32 levels or "
 			      "user.max_pid_namespaces are reached (ENOSPC)";
 	case ENOMEM:
-		return name +
-		       ": out of memory, or the init of the level above is gone "
-		       "(ENOMEM)";
+		return name + ": out of memory, or the init of the level above is gone "
+			      "(ENOMEM)";
 	case EINVAL:
 		return name + ": this kernel has no PID namespaces (EINVAL)";
 	case ENOSYS:
 		return "this kernel has no clone3() (ENOSYS)";
 	}
-	return name + ": cannot create a PID namespace (" + errno_name(error) +
-	       ")";
+	return name + ": cannot create a PID namespace (" + errno_name(error) + ")";
 }
 
 /*
@@ -381,8 +355,7 @@ static std::string why_no_namespace(int error, int level)
  * in each level above them; one that takes a requested PID is replaced, and
  * kept until there is another, so that this does not get the same.
  */
-static void add_namespaces(NsChain &chain, const Options &options,
-			   int top_level, int target_level)
+static void add_namespaces(NsChain &chain, const Options &options, int top_level, int target_level)
 {
 	while (chain.depth() < options.new_namespaces - 1) {
 		std::vector<Child> in_the_way;
@@ -393,11 +366,9 @@ static void add_namespaces(NsChain &chain, const Options &options,
 			if (error) {
 				const int level = top_level + chain.depth() + 1;
 
-				fail("%s",
-				     why_no_namespace(error, level).c_str());
+				fail("%s", why_no_namespace(error, level).c_str());
 			}
-			if (!is_in_the_way(chain.init(chain.depth()),
-					   options.pids, target_level))
+			if (!is_in_the_way(chain.init(chain.depth()), options.pids, target_level))
 				break;
 			in_the_way.push_back(chain.pop());
 		}
@@ -410,10 +381,9 @@ static Fd open_namespace_of(pid_t pid)
 
 	if (!pidfd.valid())
 		fail("--enter %d: %s (%s)", pid,
-		     errno == ESRCH ? "there is no such process" :
-		     errno == EINVAL || errno == ENOENT ?
-				      "this is a thread, not a process" :
-				      "cannot open the process",
+		     errno == ESRCH			? "there is no such process" :
+		     errno == EINVAL || errno == ENOENT ? "this is a thread, not a process" :
+							  "cannot open the process",
 		     errno_name(errno));
 	return pidfd;
 }
@@ -464,9 +434,8 @@ static void die_with_tool(const Fd &tool)
 }
 
 /* The helper's part, in the namespace that the command is created from. */
-static int create_command(const Options &options, const Fd &tool,
-			  const Gate &gate, const sigset_t &mask,
-			  Outcome &outcome)
+static int create_command(const Options &options, const Fd &tool, const Gate &gate,
+			  const sigset_t &mask, Outcome &outcome)
 {
 	Request request;
 
@@ -494,8 +463,7 @@ static int create_command(const Options &options, const Fd &tool,
 
 	if (pid < 0) {
 		outcome.error = -pid;
-		outcome.culprits =
-			count_to_culprit(request, options.pids, outcome.error);
+		outcome.culprits = count_to_culprit(request, options.pids, outcome.error);
 	}
 	return 0;
 }
@@ -504,9 +472,8 @@ static int create_command(const Options &options, const Fd &tool,
  * Sends helpers to the namespace until one of them does not take a PID that is
  * requested, and has that one create the command.
  */
-static void run_helper(const NsChain &chain, const Options &options,
-		       int target_level, const Gate &gate, const sigset_t &mask,
-		       Outcome &outcome)
+static void run_helper(const NsChain &chain, const Options &options, int target_level,
+		       const Gate &gate, const sigset_t &mask, Outcome &outcome)
 {
 	std::optional<ChildrenIn> scope;
 	std::vector<Child> in_the_way;
@@ -526,8 +493,7 @@ static void run_helper(const NsChain &chain, const Options &options,
 		Spawned helper = Request{}.flags(CLONE_FILES).spawn([&] {
 			die_with_tool(tool);
 			go.wait();
-			return create_command(options, tool, gate, mask,
-					      outcome);
+			return create_command(options, tool, gate, mask, outcome);
 		});
 
 		if (helper.error)
@@ -535,9 +501,8 @@ static void run_helper(const NsChain &chain, const Options &options,
 			     helper.error == ENOMEM && scope ?
 				     ": out of memory, or the init of its PID "
 				     "namespace is gone" :
-			     helper.error == ENOSYS ?
-				     ": this kernel has no clone3()" :
-				     "",
+			     helper.error == ENOSYS ? ": this kernel has no clone3()" :
+						      "",
 			     errno_name(helper.error));
 		if (is_in_the_way(helper.child, options.pids, target_level)) {
 			in_the_way.push_back(std::move(helper.child));
@@ -548,15 +513,13 @@ static void run_helper(const NsChain &chain, const Options &options,
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
-			fail("the helper was killed by signal %d",
-			     status.signal);
+			fail("the helper was killed by signal %d", status.signal);
 		return;
 	}
 }
 
-static void report(const Options &options, const Pids &got, int namespaces,
-		   uint64_t namespaces_ns, const Outcome &outcome,
-		   uint64_t read_ns)
+static void report(const Options &options, const Pids &got, int namespaces, uint64_t namespaces_ns,
+		   const Outcome &outcome, uint64_t read_ns)
 {
 	auto line = [](const std::string &what, uint64_t ns) {
 		printf("%-34s %8.1f us\n", what.c_str(), ns / 1000.0);
@@ -565,19 +528,15 @@ static void report(const Options &options, const Pids &got, int namespaces,
 	printf("level  requested  got\n");
 	for (size_t i = got.size(); i-- > 0;) {
 		const std::string requested =
-			i < options.pids.size() ?
-				std::to_string(options.pids[i]) :
-				"auto";
+			i < options.pids.size() ? std::to_string(options.pids[i]) : "auto";
 
-		printf("%5zu  %9s  %d\n", got.size() - 1 - i, requested.c_str(),
-		       got[i]);
+		printf("%5zu  %9s  %d\n", got.size() - 1 - i, requested.c_str(), got[i]);
 	}
 	if (namespaces)
-		line("preparing " + std::to_string(namespaces) +
-			     " PID namespace" + (namespaces > 1 ? "s" : ""),
+		line("preparing " + std::to_string(namespaces) + " PID namespace" +
+			     (namespaces > 1 ? "s" : ""),
 		     namespaces_ns);
-	line(options.new_namespaces ? "clone3(), with a new PID namespace" :
-				      "clone3()",
+	line(options.new_namespaces ? "clone3(), with a new PID namespace" : "clone3()",
 	     outcome.call_ns);
 	line("reading the PIDs back from /proc", read_ns);
 	fflush(stdout);
@@ -592,8 +551,7 @@ static sigset_t forwarded_signals()
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (int signal :
-	     { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 })
+	for (int signal : { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 })
 		sigaddset(&set, signal);
 	return set;
 }
@@ -601,25 +559,20 @@ static sigset_t forwarded_signals()
 /* Whether a process handles, ignores or has blocked a signal. */
 static bool has_a_mind_of_its_own(pid_t pid, int signal)
 {
-	const std::string status =
-		read_file("/proc/" + std::to_string(pid) + "/status");
+	const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
 
-	for (const char *key :
-	     { "\nSigBlk:\t", "\nSigIgn:\t", "\nSigCgt:\t" }) {
+	for (const char *key : { "\nSigBlk:\t", "\nSigIgn:\t", "\nSigCgt:\t" }) {
 		const size_t at = status.find(key);
 
 		if (at == status.npos)
 			return true;
-		if (strtoull(&status[at + strlen(key)], nullptr, 16) >>
-			    (signal - 1) &
-		    1)
+		if (strtoull(&status[at + strlen(key)], nullptr, 16) >> (signal - 1) & 1)
 			return true;
 	}
 	return false;
 }
 
-static void forward(const signalfd_siginfo &info, const Child &command,
-		    bool is_init)
+static void forward(const signalfd_siginfo &info, const Child &command, bool is_init)
 {
 	const int signal = info.ssi_signo;
 
@@ -646,16 +599,14 @@ static int wait_for_command(Child &command, const Fd &signals, bool is_init)
 
 		if (poll(fds, 2, -1) < 0)
 			continue;
-		if (fds[0].revents &&
-		    read(signals.get(), &info, sizeof(info)) > 0)
+		if (fds[0].revents && read(signals.get(), &info, sizeof(info)) > 0)
 			forward(info, command, is_init);
 	}
 
 	const ExitStatus status = command.wait();
 
 	if (status.error)
-		fail("cannot wait for the command (%s)",
-		     errno_name(status.error));
+		fail("cannot wait for the command (%s)", errno_name(status.error));
 	return status.signal ? 128 + status.signal : status.code;
 }
 
@@ -690,13 +641,10 @@ static int run(const Options &options)
 	run_helper(chain, options, target_level, gate, mask, *outcome);
 	if (outcome->user_error)
 		fail("--user %u: cannot become this user%s (%s)", *options.user,
-		     outcome->user_error == EPERM ?
-			     ": needs CAP_SETUID and CAP_SETGID" :
-			     "",
+		     outcome->user_error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : "",
 		     errno_name(outcome->user_error));
 	if (outcome->error)
-		fail("%s",
-		     Refusal(options, target_level, *outcome).text().c_str());
+		fail("%s", Refusal(options, target_level, *outcome).text().c_str());
 
 	const uint64_t read_start = now_ns();
 	Fd pidfd(outcome->pidfd);
@@ -707,8 +655,7 @@ static int run(const Options &options)
 	if (got.empty())
 		fail("cannot read the command's PIDs from /proc");
 	if (options.report)
-		report(options, got, chain.depth(), namespaces_ns, *outcome,
-		       read_ns);
+		report(options, got, chain.depth(), namespaces_ns, *outcome, read_ns);
 	gate.open();
 	return wait_for_command(command, signals, options.new_namespaces);
 }

@@ -111,30 +111,17 @@ inline std::string to_string(const Pids &pids)
 class Fd {
 public:
 	Fd() = default;
-	explicit Fd(int fd) : fd_(fd)
-	{
-	}
-	Fd(Fd &&other) noexcept : fd_(std::exchange(other.fd_, -1))
-	{
-	}
+	explicit Fd(int fd) : fd_(fd) {}
+	Fd(Fd &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 	Fd &operator=(Fd &&other) noexcept
 	{
 		std::swap(fd_, other.fd_);
 		return *this;
 	}
-	~Fd()
-	{
-		reset();
-	}
+	~Fd() { reset(); }
 
-	int get() const
-	{
-		return fd_;
-	}
-	bool valid() const
-	{
-		return fd_ >= 0;
-	}
+	int get() const { return fd_; }
+	bool valid() const { return fd_ >= 0; }
 	void reset()
 	{
 		if (valid())
@@ -158,8 +145,7 @@ inline std::string read_file(const std::string &path, int dir = AT_FDCWD)
 	return text;
 }
 
-inline int write_file(const std::string &path, std::string_view text,
-		      int dir = AT_FDCWD)
+inline int write_file(const std::string &path, std::string_view text, int dir = AT_FDCWD)
 {
 	const Fd file(openat(dir, path.c_str(), O_WRONLY | O_CLOEXEC));
 
@@ -189,19 +175,10 @@ public:
 		value_ = new (mem) T{};
 	}
 	Shared(const Shared &) = delete;
-	~Shared()
-	{
-		munmap(static_cast<void *>(value_), sizeof(T));
-	}
+	~Shared() { munmap(static_cast<void *>(value_), sizeof(T)); }
 
-	T *operator->() const
-	{
-		return value_;
-	}
-	T &operator*() const
-	{
-		return *value_;
-	}
+	T *operator->() const { return value_; }
+	T &operator*() const { return *value_; }
 
 private:
 	T *value_;
@@ -221,14 +198,8 @@ public:
 			write_file(path_, std::to_string(saved_));
 	}
 
-	long saved() const
-	{
-		return saved_;
-	}
-	long get() const
-	{
-		return read_number(path_);
-	}
+	long saved() const { return saved_; }
+	long get() const { return read_number(path_); }
 	int set(long value)
 	{
 		changed_ = true;
@@ -259,8 +230,7 @@ inline long sys_clone3(const void *args, size_t size)
  * The child shares the caller's errno and stdio as well and had better make
  * bare system calls only.
  */
-inline long sys_clone3_on_stack(const void *args, size_t size,
-				int (*fn)(void *), void *arg)
+inline long sys_clone3_on_stack(const void *args, size_t size, int (*fn)(void *), void *arg)
 {
 #if defined(__x86_64__)
 	long ret = __NR_clone3;
@@ -278,8 +248,7 @@ inline long sys_clone3_on_stack(const void *args, size_t size,
 		     "syscall\n"
 		     "1:"
 		     : "+a"(ret)
-		     : "D"(args), "S"(size), "r"(call),
-		       "r"(call_arg), [exit] "i"(__NR_exit)
+		     : "D"(args), "S"(size), "r"(call), "r"(call_arg), [exit] "i"(__NR_exit)
 		     : "rcx", "r11", "cc", "memory");
 	return ret;
 #elif defined(__i386__)
@@ -296,8 +265,7 @@ inline long sys_clone3_on_stack(const void *args, size_t size,
 		     "int $0x80\n"
 		     "1:"
 		     : "+a"(ret)
-		     : "b"(args), "c"(size), "S"(fn),
-		       "D"(arg), [exit] "i"(__NR_exit)
+		     : "b"(args), "c"(size), "S"(fn), "D"(arg), [exit] "i"(__NR_exit)
 		     : "cc", "memory");
 	return ret;
 #elif defined(__aarch64__)
@@ -316,8 +284,7 @@ inline long sys_clone3_on_stack(const void *args, size_t size,
 		     "svc #0\n"
 		     "1:"
 		     : "+r"(ret)
-		     : "r"(len), "r"(nr), "r"(call),
-		       "r"(call_arg), [exit] "i"(__NR_exit)
+		     : "r"(len), "r"(nr), "r"(call), "r"(call_arg), [exit] "i"(__NR_exit)
 		     : "cc", "memory");
 	return ret;
 #else
@@ -343,16 +310,11 @@ struct ExitStatus {
 class Child {
 public:
 	Child() = default;
-	explicit Child(pid_t pid)
-		: Child(pid, Fd(syscall(__NR_pidfd_open, pid, 0)))
-	{
-	}
-	Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd))
-	{
-	}
+	explicit Child(pid_t pid) : Child(pid, Fd(syscall(__NR_pidfd_open, pid, 0))) {}
+	Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
 	Child(Child &&other) noexcept
-		: pid_(std::exchange(other.pid_, 0)),
-		  pidfd_(std::move(other.pidfd_)), keep_(std::move(other.keep_))
+		: pid_(std::exchange(other.pid_, 0)), pidfd_(std::move(other.pidfd_)),
+		  keep_(std::move(other.keep_))
 	{
 	}
 	Child &operator=(Child &&other) noexcept
@@ -362,28 +324,15 @@ public:
 		std::swap(keep_, other.keep_);
 		return *this;
 	}
-	~Child()
-	{
-		end();
-	}
+	~Child() { end(); }
 
-	pid_t pid() const
-	{
-		return pid_;
-	}
-	const Fd &pidfd() const
-	{
-		return pidfd_;
-	}
-	bool valid() const
-	{
-		return pid_ > 0;
-	}
+	pid_t pid() const { return pid_; }
+	const Fd &pidfd() const { return pidfd_; }
+	bool valid() const { return pid_ > 0; }
 
 	int kill(int signal = SIGKILL) const
 	{
-		if (syscall(__NR_pidfd_send_signal, pidfd_.get(), signal,
-			    nullptr, 0))
+		if (syscall(__NR_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0))
 			return errno;
 		return 0;
 	}
@@ -399,10 +348,7 @@ public:
 	}
 
 	/* Waits until the child has ended, and leaves a zombie. */
-	ExitStatus wait_zombie()
-	{
-		return wait_for(WNOWAIT);
-	}
+	ExitStatus wait_zombie() { return wait_for(WNOWAIT); }
 
 	/* Kills, reaps, forgets. */
 	void end()
@@ -423,10 +369,7 @@ public:
 	}
 
 	/* Keeps something alive for as long as the child may use it. */
-	void keep(std::shared_ptr<void> what)
-	{
-		keep_.push_back(std::move(what));
-	}
+	void keep(std::shared_ptr<void> what) { keep_.push_back(std::move(what)); }
 
 private:
 	ExitStatus wait_for(int flags)
@@ -436,8 +379,7 @@ private:
 		int ret;
 
 		do {
-			ret = waitid(static_cast<idtype_t>(3 /* P_PIDFD */),
-				     pidfd_.get(), &info,
+			ret = waitid(static_cast<idtype_t>(3 /* P_PIDFD */), pidfd_.get(), &info,
 				     WEXITED | __WALL | flags);
 		} while (ret && errno == EINTR);
 
@@ -473,14 +415,8 @@ public:
 			abort();
 	}
 	Stack(const Stack &) = delete;
-	~Stack()
-	{
-		munmap(base_, size);
-	}
-	uint64_t base() const
-	{
-		return reinterpret_cast<uintptr_t>(base_);
-	}
+	~Stack() { munmap(base_, size); }
+	uint64_t base() const { return reinterpret_cast<uintptr_t>(base_); }
 
 private:
 	void *base_;
@@ -527,8 +463,8 @@ Spawned spawn(const clone_args &args, Fn fn, size_t size = sizeof(clone_args))
 			with_stack.stack = run->stack.base();
 			with_stack.stack_size = Stack::size;
 		}
-		const long pid = sys_clone3_on_stack(
-			&with_stack, size, detail::SharedRun::enter, run.get());
+		const long pid =
+			sys_clone3_on_stack(&with_stack, size, detail::SharedRun::enter, run.get());
 		if (pid < 0)
 			return { {}, static_cast<int>(-pid) };
 		Spawned spawned = { Child(pid), 0 };
@@ -593,8 +529,7 @@ inline int sleep_beside(int pidfd)
 class Thread {
 public:
 	Thread() = default;
-	Thread(pid_t tid, std::shared_ptr<detail::SharedRun> run)
-		: tid_(tid), run_(std::move(run))
+	Thread(pid_t tid, std::shared_ptr<detail::SharedRun> run) : tid_(tid), run_(std::move(run))
 	{
 	}
 	Thread(Thread &&) = default;
@@ -604,19 +539,12 @@ public:
 		std::swap(run_, other.run_);
 		return *this;
 	}
-	~Thread()
-	{
-		join();
-	}
-	pid_t tid() const
-	{
-		return tid_;
-	}
+	~Thread() { join(); }
+	pid_t tid() const { return tid_; }
 	void join()
 	{
 		while (run_ && run_->alive)
-			syscall(__NR_futex, &run_->alive, FUTEX_WAIT, 1,
-				nullptr, nullptr, 0);
+			syscall(__NR_futex, &run_->alive, FUTEX_WAIT, 1, nullptr, nullptr, 0);
 		run_.reset();
 	}
 
@@ -637,14 +565,10 @@ struct StartedThread {
  */
 class Request {
 public:
-	static constexpr uint64_t thread_flags = CLONE_THREAD | CLONE_SIGHAND |
-						 CLONE_VM | CLONE_FS |
-						 CLONE_FILES | CLONE_SYSVSEM;
+	static constexpr uint64_t thread_flags = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM |
+						 CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
 
-	Request()
-	{
-		raw_.exit_signal = SIGCHLD;
-	}
+	Request() { raw_.exit_signal = SIGCHLD; }
 
 	/* Innermost namespace first. */
 	Request &pids(Pids pids)
@@ -669,14 +593,8 @@ public:
 		return *this;
 	}
 	/* A thread, or a sibling: the exit signal is not the caller's to choose. */
-	Request &thread()
-	{
-		return flags(thread_flags).exit_signal(0);
-	}
-	Request &sibling()
-	{
-		return flags(CLONE_PARENT).exit_signal(0);
-	}
+	Request &thread() { return flags(thread_flags).exit_signal(0); }
+	Request &sibling() { return flags(CLONE_PARENT).exit_signal(0); }
 	/* How much of the structure the kernel gets to see. */
 	Request &size(size_t size)
 	{
@@ -684,10 +602,7 @@ public:
 		return *this;
 	}
 
-	clone_args &raw()
-	{
-		return raw_;
-	}
+	clone_args &raw() { return raw_; }
 
 	/* The structure for the kernel; it points into this request. */
 	clone_args args() const
@@ -695,8 +610,7 @@ public:
 		clone_args args = raw_;
 
 		if (!pids_.empty()) {
-			args.set_tid =
-				reinterpret_cast<uintptr_t>(pids_.data());
+			args.set_tid = reinterpret_cast<uintptr_t>(pids_.data());
 			args.set_tid_size = pids_.size();
 		}
 		return args;
@@ -711,9 +625,7 @@ public:
 	Spawned sleeping() const
 	{
 		auto creator = std::make_shared<Fd>(own_pidfd());
-		Spawned spawned = spawn([pidfd = creator->get()] {
-			return sleep_beside(pidfd);
-		});
+		Spawned spawned = spawn([pidfd = creator->get()] { return sleep_beside(pidfd); });
 
 		spawned.child.keep(std::move(creator));
 		return spawned;
@@ -734,8 +646,8 @@ public:
 		args.flags |= CLONE_CHILD_CLEARTID;
 		args.child_tid = reinterpret_cast<uintptr_t>(&run->alive);
 
-		const long tid = sys_clone3_on_stack(
-			&args, size_, detail::SharedRun::enter, run.get());
+		const long tid =
+			sys_clone3_on_stack(&args, size_, detail::SharedRun::enter, run.get());
 		if (tid < 0)
 			return { {}, static_cast<int>(-tid) };
 		return { Thread(tid, std::move(run)), 0 };
@@ -816,8 +728,7 @@ inline Pids nspids_of_self()
 /* Whether a process, a thread or a process group has this PID. */
 inline bool pid_in_use(pid_t pid)
 {
-	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) ||
-	       errno != ESRCH;
+	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;
 }
 
 inline long pid_max()
@@ -848,8 +759,7 @@ inline pid_t find_free_pid()
 	const long count = pid_max() - lowest;
 
 	for (long tried = 0; tried < count; tried++) {
-		const pid_t pid =
-			lowest + (last_pid() + count / 2 + offset++) % count;
+		const pid_t pid = lowest + (last_pid() + count / 2 + offset++) % count;
 
 		if (!pid_in_use(pid))
 			return pid;
@@ -867,8 +777,7 @@ inline pid_t find_free_pid()
  */
 class ChildrenIn {
 public:
-	explicit ChildrenIn(const Fd &where)
-		: own_(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC))
+	explicit ChildrenIn(const Fd &where) : own_(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC))
 	{
 		error_ = setns(where.get(), CLONE_NEWPID) ? errno : 0;
 	}
@@ -878,10 +787,7 @@ public:
 		if (!error_ && setns(own_.get(), CLONE_NEWPID))
 			abort();
 	}
-	int error() const
-	{
-		return error_;
-	}
+	int error() const { return error_; }
 
 private:
 	Fd own_;
@@ -908,9 +814,7 @@ class NsChain {
 public:
 	NsChain() = default;
 	/* Below another namespace than the caller's own. */
-	explicit NsChain(Fd top) : top_(std::move(top))
-	{
-	}
+	explicit NsChain(Fd top) : top_(std::move(top)) {}
 	explicit NsChain(int depth)
 	{
 		while (this->depth() < depth && !error_)
@@ -925,26 +829,11 @@ public:
 	NsChain &operator=(NsChain &&) = default;
 
 	/* Why the chain is shorter than it was asked to be, or 0. */
-	int error() const
-	{
-		return error_;
-	}
-	int depth() const
-	{
-		return inits_.size();
-	}
-	Child &init(int level)
-	{
-		return inits_[level - 1].child;
-	}
-	const Fd &ns(int level) const
-	{
-		return inits_[level - 1].child.pidfd();
-	}
-	const Fd &deepest() const
-	{
-		return inits_.empty() ? top_ : inits_.back().child.pidfd();
-	}
+	int error() const { return error_; }
+	int depth() const { return inits_.size(); }
+	Child &init(int level) { return inits_[level - 1].child; }
+	const Fd &ns(int level) const { return inits_[level - 1].child.pidfd(); }
+	const Fd &deepest() const { return inits_.empty() ? top_ : inits_.back().child.pidfd(); }
 
 	/* Takes the deepest level off the chain; it lives on as long as its init. */
 	Child pop()
@@ -1011,8 +900,7 @@ private:
 		};
 		const Shared<Made> made;
 		const Fd owner = own_pidfd();
-		const bool own_user_ns = !inits_.empty() &&
-					 inits_.back().flags & CLONE_NEWUSER;
+		const bool own_user_ns = !inits_.empty() && inits_.back().flags & CLONE_NEWUSER;
 		const ChildrenIn scope(deepest());
 
 		if (scope.error())
@@ -1020,24 +908,19 @@ private:
 		auto make = [&] {
 			Request request;
 
-			if (own_user_ns &&
-			    setns(deepest().get(), CLONE_NEWUSER)) {
+			if (own_user_ns && setns(deepest().get(), CLONE_NEWUSER)) {
 				made->error = errno;
 				return 1;
 			}
-			request.flags(CLONE_NEWPID | CLONE_PIDFD | flags)
-				.sibling();
-			request.raw().pidfd =
-				reinterpret_cast<uintptr_t>(&made->pidfd);
-			const long pid =
-				sys_clone3(&request.raw(), sizeof(clone_args));
+			request.flags(CLONE_NEWPID | CLONE_PIDFD | flags).sibling();
+			request.raw().pidfd = reinterpret_cast<uintptr_t>(&made->pidfd);
+			const long pid = sys_clone3(&request.raw(), sizeof(clone_args));
 			if (!pid)
 				_exit(sleep_beside(owner.get()));
 			if (pid < 0)
 				made->error = -pid;
 			else if (flags & CLONE_NEWUSER)
-				made->error =
-					map_all_ids(outermost_pid(made->pidfd));
+				made->error = map_all_ids(outermost_pid(made->pidfd));
 			return 0;
 		};
 		Spawned helper = Request{}.flags(CLONE_FILES).spawn(make);
@@ -1053,8 +936,7 @@ private:
 
 	static pid_t outermost_pid(int pidfd)
 	{
-		const Pids pids =
-			nspids("/proc/self/fdinfo/" + std::to_string(pidfd));
+		const Pids pids = nspids("/proc/self/fdinfo/" + std::to_string(pidfd));
 
 		return pids.empty() ? 0 : pids.back();
 	}
@@ -1071,8 +953,7 @@ private:
 /* Becomes an ordinary user: no groups, no capabilities, no way back. */
 inline int become_user(uid_t uid = 65534)
 {
-	if (setgroups(0, nullptr) || setresgid(uid, uid, uid) ||
-	    setresuid(uid, uid, uid))
+	if (setgroups(0, nullptr) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
 		return errno;
 	/* Or else /proc/self would stay root's. */
 	return prctl(PR_SET_DUMPABLE, 1) ? errno : 0;
@@ -1101,22 +982,18 @@ struct Capabilities {
 
 	int get()
 	{
-		__user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
-						  0 };
+		__user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 		__user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
 		if (syscall(__NR_capget, &head, data))
 			return errno;
-		effective = data[0].effective | uint64_t{ data[1].effective }
-							<< 32;
-		permitted = data[0].permitted | uint64_t{ data[1].permitted }
-							<< 32;
+		effective = data[0].effective | uint64_t{ data[1].effective } << 32;
+		permitted = data[0].permitted | uint64_t{ data[1].permitted } << 32;
 		return 0;
 	}
 	int set() const
 	{
-		__user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
-						  0 };
+		__user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 		__user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
 		data[0].effective = effective;
@@ -1172,23 +1049,18 @@ public:
 		const Fd fs(syscall(__NR_fsopen, "cgroup2", cloexec));
 
 		if (!fs.valid() ||
-		    syscall(__NR_fsconfig, fs.get(), config_create, nullptr,
-			    nullptr, 0)) {
-			missing_ =
-				"needs CONFIG_CGROUPS and the right to mount cgroup2";
+		    syscall(__NR_fsconfig, fs.get(), config_create, nullptr, nullptr, 0)) {
+			missing_ = "needs CONFIG_CGROUPS and the right to mount cgroup2";
 			return;
 		}
 		root_ = Fd(syscall(__NR_fsmount, fs.get(), cloexec, 0));
 		if (!lists_pids("cgroup.controllers")) {
-			missing_ =
-				"needs CONFIG_CGROUP_PIDS, not claimed by cgroup v1";
+			missing_ = "needs CONFIG_CGROUP_PIDS, not claimed by cgroup v1";
 			return;
 		}
 		if (!lists_pids("cgroup.subtree_control")) {
-			if (write_file("cgroup.subtree_control", "+pids",
-				       root_.get())) {
-				missing_ =
-					"needs the right to use the pids cgroup";
+			if (write_file("cgroup.subtree_control", "+pids", root_.get())) {
+				missing_ = "needs the right to use the pids cgroup";
 				return;
 			}
 			enabled_ = true;
@@ -1197,8 +1069,7 @@ public:
 			missing_ = "needs the right to create a cgroup";
 			return;
 		}
-		dir_ = Fd(openat(root_.get(), name_.c_str(),
-				 O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		dir_ = Fd(openat(root_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	}
 	Cgroup(const Cgroup &) = delete;
 	~Cgroup()
@@ -1206,33 +1077,22 @@ public:
 		if (dir_.valid())
 			unlinkat(root_.get(), name_.c_str(), AT_REMOVEDIR);
 		if (enabled_)
-			write_file("cgroup.subtree_control", "-pids",
-				   root_.get());
+			write_file("cgroup.subtree_control", "-pids", root_.get());
 	}
 
 	/* Why there is none, or a null pointer. */
-	const char *missing() const
-	{
-		return missing_;
-	}
-	const Fd &dir() const
-	{
-		return dir_;
-	}
+	const char *missing() const { return missing_; }
+	const Fd &dir() const { return dir_; }
 	int set(const std::string &file, const std::string &value) const
 	{
 		return write_file(file, value, dir_.get());
 	}
-	std::string get(const std::string &file) const
-	{
-		return read_file(file, dir_.get());
-	}
+	std::string get(const std::string &file) const { return read_file(file, dir_.get()); }
 
 private:
 	bool lists_pids(const char *file) const
 	{
-		return read_file(file, root_.get()).find("pids") !=
-		       std::string::npos;
+		return read_file(file, root_.get()).find("pids") != std::string::npos;
 	}
 
 	std::string name_;
@@ -1265,9 +1125,7 @@ inline const char *missing_root()
 
 inline const char *missing_pid_ns()
 {
-	return access("/proc/self/ns/pid", F_OK) ?
-		       "needs CONFIG_PID_NS and /proc" :
-		       nullptr;
+	return access("/proc/self/ns/pid", F_OK) ? "needs CONFIG_PID_NS and /proc" : nullptr;
 }
 
 inline const char *missing_user_ns()
@@ -1279,9 +1137,7 @@ inline const char *missing_user_ns()
 
 inline const char *missing_last_pid()
 {
-	return last_pid() < 0 ?
-		       "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" :
-		       nullptr;
+	return last_pid() < 0 ? "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" : nullptr;
 }
 
 /*
@@ -1337,29 +1193,23 @@ template <typename Fn> auto checks(const struct __test_metadata *outer, Fn fn)
  * and EXPECT_TEXT(std::to_string(pid), read_file(path)) strings. (EXPECT_STREQ()
  * would keep a pointer into a string that is gone.)
  */
-#define EXPECT_ERRNO(expected, seen) \
-	__EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 0)
-#define ASSERT_ERRNO(expected, seen) \
-	__EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 1)
-#define EXPECT_PIDS(expected, seen) \
-	__EXPECT_SAME(to_string(expected), to_string(seen), #seen, 0)
-#define ASSERT_PIDS(expected, seen) \
-	__EXPECT_SAME(to_string(expected), to_string(seen), #seen, 1)
+#define EXPECT_ERRNO(expected, seen) __EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 0)
+#define ASSERT_ERRNO(expected, seen) __EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 1)
+#define EXPECT_PIDS(expected, seen) __EXPECT_SAME(to_string(expected), to_string(seen), #seen, 0)
+#define ASSERT_PIDS(expected, seen) __EXPECT_SAME(to_string(expected), to_string(seen), #seen, 1)
 #define EXPECT_TEXT(expected, seen) __EXPECT_SAME(expected, seen, #seen, 0)
 #define ASSERT_TEXT(expected, seen) __EXPECT_SAME(expected, seen, #seen, 1)
-#define __EXPECT_SAME(expected, seen, what, _assert)                           \
-	for (expect_same(_metadata, __FILE__, __LINE__, expected, seen, what); \
-	     _metadata->trigger;                                               \
+#define __EXPECT_SAME(expected, seen, what, _assert)                                               \
+	for (expect_same(_metadata, __FILE__, __LINE__, expected, seen, what); _metadata->trigger; \
 	     _metadata->trigger = __bail(_assert, _metadata))
 
-inline void expect_same(struct __test_metadata *_metadata, const char *file,
-			int line, const std::string &expected,
-			const std::string &seen, const char *what)
+inline void expect_same(struct __test_metadata *_metadata, const char *file, int line,
+			const std::string &expected, const std::string &seen, const char *what)
 {
 	if (expected == seen)
 		return;
-	fprintf(TH_LOG_STREAM, "# %s:%d:%s:Expected %s, got %s: %s\n", file,
-		line, _metadata->name, expected.c_str(), seen.c_str(), what);
+	fprintf(TH_LOG_STREAM, "# %s:%d:%s:Expected %s, got %s: %s\n", file, line, _metadata->name,
+		expected.c_str(), seen.c_str(), what);
 	_metadata->exit_code = KSFT_FAIL;
 	/* Has the handler run, if there is one. */
 	_metadata->trigger = 1;

@@ -58,10 +58,7 @@ public:
 private:
 	static constexpr const char *dir = "/sys/kernel/debug/failslab/";
 
-	static std::string path(const std::string &name)
-	{
-		return dir + name;
-	}
+	static std::string path(const std::string &name) { return dir + name; }
 
 	std::vector<std::pair<std::string, std::string>> saved_;
 };
@@ -244,7 +241,7 @@ TEST(row15_nobody_sees_a_part_of_a_claim)
 	for (int i = 0; i < rounds; i++)
 		refused += !!Request{}.pids({ free_a }).attempt();
 	EXPECT_EQ(0, refused)
-		TH_LOG("%d of %d claims met a part of another one", refused, rounds);
+	TH_LOG("%d of %d claims met a part of another one", refused, rounds);
 	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
 }
 
@@ -337,10 +334,10 @@ TEST(row18_late_failure_gives_every_pid_back)
 	const ChildrenIn scope(chain.ns(2));
 	for (const LateFailure &late : late_failures(full)) {
 		EXPECT_ERRNO(late.error, late.call({ free_a, free_b, host }))
-			TH_LOG("%s", late.what);
+		TH_LOG("%s", late.what);
 		/* Here and now, not some time later. */
 		EXPECT_ERRNO(0, Request{}.pids({ free_a, free_b, host }).attempt())
-			TH_LOG("after: %s", late.what);
+		TH_LOG("after: %s", late.what);
 	}
 }
 

@@ -60,10 +60,7 @@ public:
 		munmap(base_ + page_, page_);
 	}
 	HalfMapped(const HalfMapped &) = delete;
-	~HalfMapped()
-	{
-		munmap(base_, page_);
-	}
+	~HalfMapped() { munmap(base_, page_); }
 	/* The address n bytes before the end of what can be read. */
 	uint64_t before_end(size_t n) const
 	{
@@ -158,7 +155,7 @@ TEST(row02_structure_that_ends_inside_set_tid)
 {
 	for (size_t size = CLONE_ARGS_SIZE_VER0 + 1; size < CLONE_ARGS_SIZE_VER1; size++) {
 		EXPECT_ERRNO(EINVAL, attempt_raw(bad_pointer, 0, size))
-			TH_LOG("size %zu", size);
+		TH_LOG("size %zu", size);
 	}
 }
 
@@ -166,7 +163,7 @@ TEST(row03_structure_too_small)
 {
 	for (size_t size = 0; size < CLONE_ARGS_SIZE_VER0; size++) {
 		EXPECT_ERRNO(EINVAL, Request{}.size(size).attempt())
-			TH_LOG("size %zu", size);
+		TH_LOG("size %zu", size);
 	}
 }
 
@@ -235,7 +232,7 @@ TEST(row06_array_crosses_into_an_unmapped_page)
 
 	for (size_t readable = 1; readable < 2 * sizeof(pid_t); readable++) {
 		EXPECT_ERRNO(EFAULT, attempt_raw(memory.before_end(readable), 2))
-			TH_LOG("%zu bytes can be read", readable);
+		TH_LOG("%zu bytes can be read", readable);
 	}
 }
 
@@ -467,9 +464,10 @@ TEST(row10_every_level_asks_its_own_owner)
 				const bool allowed = depth - (size - 1) >= owned;
 
 				EXPECT_ERRNO(allowed ? 0 : EPERM,
-					     Request{}.pids({ all.begin(), all.begin() + size })
+					     Request{}
+						     .pids({ all.begin(), all.begin() + size })
 						     .attempt())
-					TH_LOG("%d PIDs, root of level %d's owner", size, owned);
+				TH_LOG("%d PIDs, root of level %d's owner", size, owned);
 			}
 		}));
 
@@ -575,8 +573,7 @@ TEST(row11_pid_of_a_process_group_only)
 TEST(row11_pid_of_a_session_only)
 {
 	SKIP_IF_MISSING(missing_root());
-	Leaderless session = leave_behind([] { return setsid(); },
-					  [] { return setpgid(0, 0); });
+	Leaderless session = leave_behind([] { return setsid(); }, [] { return setpgid(0, 0); });
 
 	ASSERT_TRUE(session.member.valid());
 	ASSERT_EQ(session.id, getsid(session.member.pid()));

@@ -138,9 +138,8 @@ TEST(row22_clone_parent)
 	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid(), self = getpid();
 	Spawned creator = run_in_child([&] {
-		Spawned sibling = Request{}.sibling().pids({ pid }).spawn([&] {
-			return getppid() == self ? 42 : 1;
-		});
+		Spawned sibling = Request{}.sibling().pids({ pid }).spawn(
+			[&] { return getppid() == self ? 42 : 1; });
 
 		sibling.child.release();
 		return sibling.error;

@@ -13,10 +13,9 @@
 /* Levels are counted in a chain, so it must have come out as long as asked. */
 static const char *missing_levels(const NsChain &chain)
 {
-	return chain.error() == ENOSPC ?
-		       "needs the initial PID namespace and 32 more "
-		       "(user.max_pid_namespaces)" :
-		       nullptr;
+	return chain.error() == ENOSPC ? "needs the initial PID namespace and 32 more "
+					 "(user.max_pid_namespaces)" :
+					 nullptr;
 }
 
 /* PIDs for the levels from innermost out to 0: free ones in new namespaces. */
@@ -64,8 +63,7 @@ TEST_F(example, row23_every_level_sees_the_pid_chosen_for_it)
 {
 	auto body = checks(_metadata, [&](auto *_metadata) {
 		const Shared<pid_t> own_view;
-		const Request request =
-			Request{}.flags(CLONE_NEWPID).pids({ 1, 42, 31496 });
+		const Request request = Request{}.flags(CLONE_NEWPID).pids({ 1, 42, 31496 });
 		Spawned child = request.spawn([&] {
 			*own_view = getpid();
 			return pause();
@@ -74,8 +72,7 @@ TEST_F(example, row23_every_level_sees_the_pid_chosen_for_it)
 		ASSERT_ERRNO(0, child.error);
 		EXPECT_EQ(42, child.child.pid());
 		EXPECT_PIDS((Pids{ 1, 42, 31496 }), nspids(child.child));
-		EXPECT_PIDS((Pids{ 1, 42, 31496 }),
-			    nspids("/proc/31496/status"));
+		EXPECT_PIDS((Pids{ 1, 42, 31496 }), nspids("/proc/31496/status"));
 		while (!kill(42, 0) && !*own_view)
 			usleep(1000);
 		EXPECT_EQ(1, *own_view);
@@ -88,16 +85,14 @@ TEST_F(example, row23_every_level_sees_the_pid_chosen_for_it)
 TEST_F(example, row23_the_two_innermost_are_chosen_and_level_0_is_automatic)
 {
 	auto body = checks(_metadata, [&](auto *_metadata) {
-		Spawned child =
-			Request{}.flags(CLONE_NEWPID).pids({ 1, 42 }).sleeping();
+		Spawned child = Request{}.flags(CLONE_NEWPID).pids({ 1, 42 }).sleeping();
 
 		ASSERT_ERRNO(0, child.error);
 		EXPECT_EQ(42, child.child.pid());
 		const Pids pids = nspids(child.child);
 		ASSERT_EQ(3U, pids.size());
 		EXPECT_PIDS((Pids{ 1, 42 }), first(pids, 2));
-		EXPECT_PIDS(pids, nspids("/proc/" + std::to_string(pids[2]) +
-					 "/status"));
+		EXPECT_PIDS(pids, nspids("/proc/" + std::to_string(pids[2]) + "/status"));
 	});
 
 	EXPECT_CHECKS_PASS(self->level1->run_at(1, body));
@@ -158,10 +153,7 @@ TEST(row07_a_new_namespace_counts_as_a_level)
 	auto body = checks(_metadata, [&](auto *_metadata) {
 		for (size_t count = 0; count <= wanted.size(); count++) {
 			const Pids requested = first(wanted, count);
-			Spawned child = Request{}
-						.flags(CLONE_NEWPID)
-						.pids(requested)
-						.sleeping();
+			Spawned child = Request{}.flags(CLONE_NEWPID).pids(requested).sleeping();
 
 			ASSERT_ERRNO(0, child.error);
 			const Pids got = nspids(child.child);
@@ -171,16 +163,12 @@ TEST(row07_a_new_namespace_counts_as_a_level)
 		}
 
 		/* The same PIDs without the new namespace are one too many. */
-		EXPECT_ERRNO(
-			EINVAL,
-			Request{}.pids({ 1002, 1001, wanted[2] }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 1002, 1001, wanted[2] }).attempt());
 		EXPECT_ERRNO(0, Request{}.pids({ 1001, wanted[2] }).attempt());
 
 		Pids too_many = wanted;
 		too_many.push_back(find_free_pid());
-		EXPECT_ERRNO(
-			EINVAL,
-			Request{}.flags(CLONE_NEWPID).pids(too_many).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.flags(CLONE_NEWPID).pids(too_many).attempt());
 	});
 
 	EXPECT_CHECKS_PASS(chain.run_at(1, body));
@@ -232,10 +220,7 @@ TEST_F(deepest, row05_the_first_process_of_level_32_can_have_all_33_requested)
 {
 	(*self->pids)[0] = 1;
 	auto body = checks(_metadata, [&](auto *_metadata) {
-		Spawned child = Request{}
-					.flags(CLONE_NEWPID)
-					.pids(*self->pids)
-					.sleeping();
+		Spawned child = Request{}.flags(CLONE_NEWPID).pids(*self->pids).sleeping();
 
 		ASSERT_ERRNO(0, child.error);
 		EXPECT_PIDS(*self->pids, nspids(child.child));
@@ -282,10 +267,7 @@ TEST_F(deepest, row07_33_pids_are_too_many_for_level_31)
 		const Pids pids = *self->pids;
 
 		EXPECT_ERRNO(EINVAL, Request{}.pids(pids).attempt());
-		EXPECT_ERRNO(0,
-			     Request{}
-				     .pids(Pids(pids.begin() + 1, pids.end()))
-				     .attempt());
+		EXPECT_ERRNO(0, Request{}.pids(Pids(pids.begin() + 1, pids.end())).attempt());
 	});
 
 	EXPECT_CHECKS_PASS(self->chain->run_at(31, body));
@@ -298,13 +280,8 @@ TEST_F(deepest, row07_there_is_no_level_33)
 
 		/* Without set_tid, then with it: namespaces come before PIDs. */
 		EXPECT_ERRNO(ENOSPC, Request{}.flags(CLONE_NEWPID).attempt());
-		EXPECT_ERRNO(
-			ENOSPC,
-			Request{}.flags(CLONE_NEWPID).pids({ 1 }).attempt());
-		EXPECT_ERRNO(ENOSPC, Request{}
-					     .flags(CLONE_NEWPID)
-					     .pids(first(pids, 32))
-					     .attempt());
+		EXPECT_ERRNO(ENOSPC, Request{}.flags(CLONE_NEWPID).pids({ 1 }).attempt());
+		EXPECT_ERRNO(ENOSPC, Request{}.flags(CLONE_NEWPID).pids(first(pids, 32)).attempt());
 	});
 
 	EXPECT_CHECKS_PASS(self->chain->run_at(32, body));
