@@ -17,8 +17,9 @@
  * "not there" for them, until all levels are claimed: whoever finds a struct pid
  * finds every number in it, and one that was found is never taken back by undo.
  *
- * The automatic sequence of a namespace (its IDR cursor) moves in publish and
- * nowhere else, which is why undo owes it nothing.
+ * A claim moves the automatic sequence of a namespace (its IDR cursor) only
+ * when it is published, so undo owes it nothing. Others who move it are
+ * ns_last_pid, without the lock, and free_pid() for a first process.
  */
 
 #include <linux/err.h>
@@ -41,7 +42,7 @@
 static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
 
 /* The slots that the claim under way has got. Protected by pidmap_lock. */
-static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
+static void __rcu **claimed[SET_TID_MAX];
 
 /* Inode number of the last pidfd inode handed out; 1 is the root of pidfs. */
 static u64 pidfs_ino = RESERVED_PIDS;
@@ -55,6 +56,7 @@ static struct upid *upid_outwards(struct pid *pid, unsigned int i)
 	return &pid->numbers[pid->level - i];
 }
 
+/* pid_may_attach() reads pid_allocated without pidmap_lock. */
 static bool ns_alive(const struct pid_namespace *ns)
 {
 	return READ_ONCE(ns->pid_allocated) & PIDNS_ADDING;
@@ -144,11 +146,12 @@ static void publish_levels(struct pid *pid, size_t requested)
 
 	for (i = 0; i <= pid->level; i++) {
 		struct upid *upid = upid_outwards(pid, i);
+		struct pid_namespace *ns = upid->ns;
 
 		rcu_assign_pointer(*claimed[i], pid);
-		upid->ns->pid_allocated++;
+		WRITE_ONCE(ns->pid_allocated, ns->pid_allocated + 1);
 		if (i >= requested)
-			idr_set_cursor(&upid->ns->idr, upid->nr + 1);
+			idr_set_cursor(&ns->idr, upid->nr + 1);
 	}
 }
 
@@ -273,10 +276,12 @@ bool pid_may_attach(const struct pid *pid)
 static void release_level(const struct upid *upid)
 {
 	struct pid_namespace *ns = upid->ns;
+	const unsigned int left = ns->pid_allocated - 1;
 
 	idr_remove(&ns->idr, upid->nr);
+	WRITE_ONCE(ns->pid_allocated, left);
 
-	switch (--ns->pid_allocated) {
+	switch (left) {
 	case 2:
 	case 1:
 		/*
@@ -308,8 +313,8 @@ static void put_pid_rcu(struct rcu_head *rcu)
  * On return each of the numbers is free again. The struct pid itself lives on
  * for lookups under RCU and for those who hold a reference.
  *
- * Context: Any but NMI; also with tasklist_lock held. Takes and releases
- *	    pidmap_lock.
+ * Context: Any that may take a spinlock; also with tasklist_lock held. Takes
+ *	    and releases pidmap_lock.
  */
 void free_pid(struct pid *pid)
 {

@@ -40,15 +40,15 @@ bool set_tid_args_valid(u64 uptr, u64 size)
  * set_tid_copy_from_user - read a request
  * @set_tid: receives @size PIDs; has room for %SET_TID_MAX
  * @uptr: address of the array in user space
- * @size: number of PIDs, accepted by set_tid_args_valid()
+ * @size: number of PIDs, accepted by set_tid_args_valid(); may be 0
  *
  * Context: Process context. May sleep (page faults).
  * Return: 0, or %-EFAULT if a part of the array cannot be read.
  */
 int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
 {
-	if (copy_from_user(set_tid, u64_to_user_ptr(uptr),
-			   size * sizeof(*set_tid)))
+	if (size && copy_from_user(set_tid, u64_to_user_ptr(uptr),
+				   size * sizeof(*set_tid)))
 		return -EFAULT;
 	return 0;
 }
