@@ -67,12 +67,9 @@ static void __rcu **claim_requested(struct upid *upid, u32 nr)
 {
 	void __rcu **slot;
 
-	slot = idr_reserve_u32(&upid->ns->idr, &nr, nr, GFP_NOWAIT);
-	if (slot == ERR_PTR(-ENOSPC))
-		return ERR_PTR(-EEXIST);
-
 	upid->nr = nr;
-	return slot;
+	slot = idr_reserve_u32(&upid->ns->idr, (u32 *)&upid->nr, nr, GFP_NOWAIT);
+	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(-EEXIST) : slot;
 }
 
 /* The next free number at or after the cursor, or else from the start again. */
@@ -83,19 +80,15 @@ static void __rcu **claim_automatic(struct upid *upid)
 	const u32 last = READ_ONCE(pid_max) - 1;
 	/* The low numbers are for whoever starts with the namespace. */
 	const u32 first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
-	u32 nr = max(cursor, first);
 	void __rcu **slot;
 
-	slot = idr_reserve_u32(idr, &nr, last, GFP_NOWAIT);
-	if (slot == ERR_PTR(-ENOSPC) && nr > first) {
-		nr = first;
-		slot = idr_reserve_u32(idr, &nr, last, GFP_NOWAIT);
+	upid->nr = max(cursor, first);
+	slot = idr_reserve_u32(idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
+	if (slot == ERR_PTR(-ENOSPC) && upid->nr > first) {
+		upid->nr = first;
+		slot = idr_reserve_u32(idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
 	}
-	if (slot == ERR_PTR(-ENOSPC))
-		return ERR_PTR(-EAGAIN);
-
-	upid->nr = nr;
-	return slot;
+	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(-EAGAIN) : slot;
 }
 
 /*
@@ -165,15 +158,13 @@ static void publish_levels(struct pid *pid, size_t requested)
  */
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size)
 {
-	const unsigned int levels = pid->level + 1;
 	unsigned int preload = 1;
-	bool again;
 	int err;
 
 	do {
-		again = !idr_preload_many(GFP_KERNEL, preload) &&
-			preload < levels;
-		preload = min(2 * preload, levels);
+		if (idr_preload_many(GFP_KERNEL, preload) ||
+		    preload == pid->level + 1)
+			preload = 0; /* the last try */
 
 		spin_lock_irq(&pidmap_lock);
 		err = claim_levels(pid, set_tid, size);
@@ -181,7 +172,9 @@ static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size)
 			publish_levels(pid, size);
 		spin_unlock_irq(&pidmap_lock);
 		idr_preload_end();
-	} while (err == -ENOMEM && again);
+
+		preload = min(2 * preload, pid->level + 1);
+	} while (err == -ENOMEM && preload);
 
 	return err;
 }
