@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Time of alloc_pid() and free_pid(), by Google Benchmark, in the cases of
+ * pid_cases.hpp. Built once with ours and once with the base's; bench.sh runs
+ * both and compares.
+ */
+
+#include <chrono>
+#include <deque>
+#include <memory>
+
+#include <benchmark/benchmark.h>
+
+#include "pid_cases.hpp"
+
+/* Calls between two looks at the clock; all their PIDs are live in between. */
+static constexpr int batch = 64;
+
+using seconds = std::chrono::duration<double>;
+using timer = std::chrono::steady_clock;
+
+static const std::vector<pid_case> cases = pid_cases();
+static std::unique_ptr<pid_world> world;
+
+static void enter_world(const benchmark::State &state)
+{
+	shim_thread_enter();
+	world = std::make_unique<pid_world>(cases[state.range(0)]);
+}
+
+static void leave_world(const benchmark::State &)
+{
+	world.reset();
+}
+
+static std::vector<std::vector<pid_t>> requests(int first)
+{
+	std::vector<std::vector<pid_t>> all;
+
+	all.reserve(batch);
+	for (int i = 0; i < batch; i++)
+		all.push_back(world->request_of(first + i));
+	return all;
+}
+
+static void alloc_batch(const std::vector<std::vector<pid_t>> &wanted,
+			std::vector<struct pid *> &pids)
+{
+	for (int i = 0; i < batch; i++)
+		shim_alloc_pid(world->target(), wanted[i].data(), wanted[i].size(), &pids[i]);
+}
+
+static void free_batch(const std::vector<struct pid *> &pids)
+{
+	for (struct pid *pid : pids)
+		if (pid)
+			shim_free_pid(pid);
+}
+
+/* Either call, by the clock; the other one is not counted. */
+static void one_call(benchmark::State &state, bool count_alloc)
+{
+	const auto wanted = requests(0);
+	std::vector<struct pid *> pids(batch);
+
+	for (auto _ : state) {
+		const auto start = timer::now();
+
+		alloc_batch(wanted, pids);
+
+		const auto middle = timer::now();
+
+		free_batch(pids);
+
+		const auto end = timer::now();
+
+		shim_rcu_barrier();
+		state.SetIterationTime(
+			seconds(count_alloc ? middle - start : end - middle).count());
+	}
+	state.SetItemsProcessed(state.iterations() * batch);
+}
+
+/* What several threads get done at once: calls of both, a second. */
+static void throughput(benchmark::State &state)
+{
+	shim_thread_enter();
+	{
+		const auto wanted = requests(batch * state.thread_index());
+		std::vector<struct pid *> pids(batch);
+
+		for (auto _ : state) {
+			alloc_batch(wanted, pids);
+			free_batch(pids);
+			shim_rcu_barrier();
+		}
+		state.SetItemsProcessed(state.iterations() * batch);
+	}
+	shim_thread_exit();
+}
+
+static void add(const std::string &name, std::size_t i, void (*run)(benchmark::State &),
+		int threads)
+{
+	auto *const b = benchmark::RegisterBenchmark((name + "/" + cases[i].name()).c_str(), run);
+
+	b->Arg(static_cast<int64_t>(i))->Setup(enter_world)->Teardown(leave_world);
+	if (threads)
+		b->Threads(threads)->UseRealTime();
+	else
+		b->UseManualTime();
+}
+
+int main(int argc, char **argv)
+{
+	for (std::size_t i = 0; i < cases.size(); i++) {
+		const pid_case &c = cases[i];
+
+		add(
+			"alloc", i, [](auto &state) { one_call(state, true); }, 0);
+		if (c.kind == request::plain)
+			add(
+				"free", i, [](auto &state) { one_call(state, false); }, 0);
+		if ((c.kind == request::plain || c.kind == request::all) && c.live == 1)
+			for (int threads : { 1, 2 })
+				add("threads", i, throughput, threads);
+	}
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 1;
+	benchmark::RunSpecifiedBenchmarks();
+	return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * kernel/pid_alloc.c and kernel/set_tid.c for C++ tests: the kernel's headers
+ * do not parse as C++, so here its objects are opaque. Functions return 0 or a
+ * negative errno where the kernel does.
+ */
+#ifndef PID_SHIM_H
+#define PID_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pid;
+struct pid_namespace;
+struct user_namespace;
+
+enum {
+	SHIM_MAX_LEVEL = 32,
+	SHIM_RESERVED_PIDS = 300,
+	SHIM_PID_MAX_DEFAULT = 32768,
+	SHIM_PID_MAX_LIMIT = 4194304,
+};
+
+#define SHIM_PIDNS_ADDING (1U << 31)
+
+/* A thread is a CPU. The first call in each thread, and the last. */
+void shim_thread_enter(void);
+void shim_thread_exit(void);
+
+/* User namespaces: who may choose PIDs. */
+enum shim_caps {
+	SHIM_CAP_NONE = 0,
+	SHIM_CAP_SYS_ADMIN = 1,
+	SHIM_CAP_CHECKPOINT_RESTORE = 2,
+};
+
+struct user_namespace *shim_user_ns_create(unsigned int caps);
+void shim_user_ns_destroy(struct user_namespace *ns);
+void shim_user_ns_set_caps(struct user_namespace *ns, unsigned int caps);
+/* How often a capability was asked for. */
+unsigned long shim_user_ns_asked(const struct user_namespace *ns);
+
+/*
+ * PID namespaces. The root is static and has its init. A new one has none, and
+ * one reference; shim_ns_create() returns NULL below the deepest level.
+ */
+struct pid_namespace *shim_root(void);
+/* Empties the root: no PID in use, cursor 0, init there, pid_max default. */
+void shim_root_reset(struct user_namespace *owner);
+struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
+				     struct user_namespace *owner);
+void shim_ns_put(struct pid_namespace *ns);
+void shim_ns_set_owner(struct pid_namespace *ns, struct user_namespace *owner);
+unsigned int shim_ns_refs(const struct pid_namespace *ns);
+void shim_ns_set_reaper(struct pid_namespace *ns, bool there);
+/* How often the init was woken. */
+unsigned long shim_ns_woken(const struct pid_namespace *ns);
+/* PIDs in use and, until PIDs are disabled, SHIM_PIDNS_ADDING. */
+unsigned int shim_ns_allocated(const struct pid_namespace *ns);
+/* ns_last_pid is one less. */
+unsigned int shim_ns_cursor(const struct pid_namespace *ns);
+void shim_ns_set_cursor(struct pid_namespace *ns, unsigned int cursor);
+/*
+ * The numbers that the IDR holds, published or not, in order: how many, and
+ * as many of them as @nrs has room for.
+ */
+size_t shim_ns_used(const struct pid_namespace *ns, int *nrs, size_t room);
+/* Nodes in the IDR's tree. */
+size_t shim_ns_nodes(const struct pid_namespace *ns);
+
+void shim_set_pid_max(int max);
+
+/* The functions under test. */
+int shim_alloc_pid(struct pid_namespace *ns, const pid_t *set_tid, size_t size,
+		   struct pid **pid);
+void shim_free_pid(struct pid *pid);
+void shim_disable_pid_allocation(struct pid_namespace *ns);
+bool shim_pid_may_attach(const struct pid *pid);
+bool shim_set_tid_args_valid(uint64_t uptr, uint64_t size);
+int shim_set_tid_copy_from_user(pid_t *set_tid, uint64_t uptr, size_t size);
+
+/* As release_task() does: with interrupts off. */
+void shim_free_pid_irqs_off(struct pid *pid);
+
+/* Lookups, and what they find. */
+void shim_read_lock(void);
+void shim_read_unlock(void);
+struct pid *shim_find_pid(int nr, struct pid_namespace *ns);
+unsigned int shim_pid_level(const struct pid *pid);
+int shim_pid_nr(const struct pid *pid, unsigned int level);
+struct pid_namespace *shim_pid_ns(const struct pid *pid, unsigned int level);
+uint64_t shim_pid_ino(const struct pid *pid);
+unsigned int shim_pid_refs(const struct pid *pid);
+void shim_get_pid(struct pid *pid);
+void shim_put_pid(struct pid *pid);
+/* Every field that alloc_pid() has to set has its first value. */
+bool shim_pid_is_fresh(struct pid *pid);
+
+/* User memory ends here for copy_from_user(); NULL for nowhere. */
+void shim_set_user_end(const void *end);
+
+/* A grace period; then runs the callbacks that this thread has queued. */
+void shim_rcu_barrier(void);
+
+/* Gives this thread's preloaded IDR nodes back; returns their number. */
+unsigned int shim_drop_preloaded(void);
+
+/*
+ * Which of this thread's allocations fail. At first all atomic ones and no
+ * sleeping one, so that preloading is really exercised.
+ */
+enum shim_alloc {
+	SHIM_ATOMIC,
+	SHIM_SLEEPING,
+};
+
+/* The next @succeed ones succeed, all after them fail; -1: all succeed. */
+void shim_set_alloc(enum shim_alloc kind, long succeed);
+/* The @n th from now, of any kind, fails (once), 1 being the next; 0: none. */
+void shim_fail_nth(unsigned long n);
+/* Is the failure that shim_fail_nth() asked for still to come? */
+bool shim_fail_pending(void);
+
+/* What happened so far, in all threads. */
+struct shim_stats {
+	unsigned long locks;		/* spin locks taken, by this thread */
+	unsigned long atomic;		/* allocations tried, by this thread */
+	unsigned long sleeping;
+	unsigned long warnings;		/* WARN_ON() */
+	long live_pids;			/* objects that were not freed */
+	long live_nodes;
+	long live_namespaces;
+	long pending_callbacks;
+};
+
+void shim_get_stats(struct shim_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PID_SHIM_H */
