@@ -14,7 +14,7 @@ export MEM ?= 1024
 export CMD ?=
 export CHECKS ?=
 
-locked := run kselftest guest kernel tree refresh series check clean
+locked := run kselftest native guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -23,6 +23,7 @@ help:
 
 #: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
 #: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
+#: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
 #:
 #: make tree        get Linux 6.12, apply the overlay: build/linux
@@ -55,6 +56,10 @@ run: guest
 
 kselftest: guest
 	@scripts/kselftest
+
+native: tree
+	@scripts/setup check
+	@scripts/native test tsan
 
 guest: kernel
 	@scripts/selftests
