@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# extract FILE NAME...: print the definitions of these functions and variables
+# extract.sh FILE NAME...: print the definitions of these functions and variables
 # of a kernel source file, in the file's order. Each has to be there, once.
 
 set -eu
