@@ -3,9 +3,8 @@
 #
 # Sourced by the other scripts: names of places, and how to say things.
 #
-# Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
-# (another place for what is made: make check has one), BENCH (not empty: the
-# kernel that is measured, not the one that is tested).
+# Input: KDIR (the user's own tree), KERNEL (patched or stock), JOBS, BUILD
+# (another place for what is made: make check has one).
 # Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG.
 
 set -euo pipefail
@@ -24,7 +23,7 @@ B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
 BASE=$B/base
 TREE=$B/linux
 LOG=$B/log
-OBJ=$B/obj/${BENCH:+bench-}$KERNEL
+OBJ=$B/obj/$KERNEL
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
@@ -46,6 +45,6 @@ need_space() {
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
-patched | stock | 7.3) ;;
-*) die "KERNEL=$KERNEL is none of patched, stock and 7.3" ;;
+patched | stock) ;;
+*) die "KERNEL=$KERNEL is neither patched nor stock" ;;
 esac
