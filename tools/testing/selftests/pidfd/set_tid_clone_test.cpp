@@ -36,7 +36,7 @@ Pids tids_of_new_thread(const Pids &tids)
 			syscall(__NR_sched_yield);
 		return 0;
 	});
-	const Pids seen = nspids("/proc/self/task/" + std::to_string(tids.back()) + "/status");
+	Pids seen = nspids("/proc/self/task/" + std::to_string(tids.back()) + "/status");
 
 	stop = true;
 	t.thread.join();
