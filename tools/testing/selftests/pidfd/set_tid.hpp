@@ -47,6 +47,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <initializer_list>
@@ -397,6 +398,14 @@ private:
 	std::vector<std::shared_ptr<void>> keep_;
 };
 
+/* Waits for the exit of anybody's child; false if that takes too long. */
+inline bool exits_within(const Child &child, int milliseconds)
+{
+	struct pollfd exit = { child.pidfd().get(), POLLIN, 0 };
+
+	return poll(&exit, 1, milliseconds) > 0;
+}
+
 /* What became of a request: a child, or an errno. */
 struct Spawned {
 	Child child;
@@ -680,6 +689,14 @@ template <typename Fn> Spawned run_in_child(Fn fn)
 	return Request{}.spawn(std::move(fn));
 }
 
+/* The next one who asks for a PID from the automatic sequence gets this. */
+inline pid_t next_automatic_pid()
+{
+	Spawned c = run_in_child([] { return 0; });
+
+	return c.child.pid();
+}
+
 /*
  * PIDs
  */
@@ -900,7 +917,10 @@ private:
 		};
 		const Shared<Made> made;
 		const Fd owner = own_pidfd();
-		const bool own_user_ns = !inits_.empty() && inits_.back().flags & CLONE_NEWUSER;
+		/* Its owner has to be the owner of those above, or inside of that. */
+		const bool own_user_ns = std::any_of(inits_.begin(), inits_.end(), [](auto &level) {
+			return level.flags & CLONE_NEWUSER;
+		});
 		const ChildrenIn scope(deepest());
 
 		if (scope.error())
@@ -957,21 +977,6 @@ inline int become_user(uid_t uid = 65534)
 		return errno;
 	/* Or else /proc/self would stay root's. */
 	return prctl(PR_SET_DUMPABLE, 1) ? errno : 0;
-}
-
-/* Enters a new user namespace, as its root: all capabilities, but only there. */
-inline int enter_new_user_ns()
-{
-	const std::string uid_map = "0 " + std::to_string(geteuid()) + " 1";
-	const std::string gid_map = "0 " + std::to_string(getegid()) + " 1";
-
-	if (unshare(CLONE_NEWUSER))
-		return errno;
-	if (int error = write_file("/proc/self/setgroups", "deny"))
-		return error;
-	if (int error = write_file("/proc/self/uid_map", uid_map))
-		return error;
-	return write_file("/proc/self/gid_map", gid_map);
 }
 
 namespace detail
@@ -1126,6 +1131,17 @@ inline const char *missing_root()
 inline const char *missing_pid_ns()
 {
 	return access("/proc/self/ns/pid", F_OK) ? "needs CONFIG_PID_NS and /proc" : nullptr;
+}
+
+/* Levels can be counted from 0 only in the initial PID namespace. */
+inline const char *missing_initial_pid_ns()
+{
+	struct stat st = {};
+
+	/* PROC_PID_INIT_INO */
+	return stat("/proc/self/ns/pid", &st) || st.st_ino != 0xEFFFFFFC ?
+		       "needs the initial PID namespace" :
+		       nullptr;
 }
 
 inline const char *missing_user_ns()

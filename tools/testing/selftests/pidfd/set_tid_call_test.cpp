@@ -38,17 +38,6 @@ int attempt_raw(uint64_t set_tid, uint64_t set_tid_size, size_t size = sizeof(cl
 	return attempt(&args, size);
 }
 
-/* Levels can be counted from 0 only in the initial PID namespace. */
-const char *missing_initial_pid_ns()
-{
-	struct stat st = {};
-
-	/* PROC_PID_INIT_INO */
-	return stat("/proc/self/ns/pid", &st) || st.st_ino != 0xEFFFFFFC ?
-		       "needs the initial PID namespace" :
-		       nullptr;
-}
-
 /* Two pages, of which only the first can be read. */
 class HalfMapped {
 public:

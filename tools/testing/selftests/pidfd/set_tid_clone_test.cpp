@@ -16,13 +16,6 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
-pid_t next_automatic_pid()
-{
-	Spawned c = run_in_child([] { return 0; });
-
-	return c.child.pid();
-}
-
 /*
  * Starts a thread with a TID chosen at every level and returns those that it
  * has got. (A thread shares its creator's errno and stdio, so it is the latter

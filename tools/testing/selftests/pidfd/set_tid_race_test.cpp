@@ -1,0 +1,689 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * clone3() with set_tid: races. Whatever happens at the same time, the outcome
+ * is that of some order, one after the other: one caller gets a PID, nobody
+ * sees a part of a claim, and a PID is free as soon as it has been given back.
+ *
+ * The numbers in the names of the tests are the rows of
+ * Documentation/userspace-api/set_tid.rst.
+ *
+ * SET_TID_RACE_ROUNDS, or --rounds N: how many rounds each of the tests makes
+ * (those that make a namespace in each of them: a twentieth of that).
+ */
+#include "../kselftest_harness.h"
+#include "set_tid.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <set>
+
+namespace
+{
+/* PIDs that nobody has in a namespace that a test has just made. */
+constexpr pid_t free_a = 20001, free_b = 20002;
+
+/* What must end by itself has this long, on the slowest machine. */
+constexpr int limit_ms = 60000;
+
+int rounds()
+{
+	const char *text = getenv("SET_TID_RACE_ROUNDS");
+
+	return text && atoi(text) > 0 ? atoi(text) : 300;
+}
+
+int rounds_with_a_namespace()
+{
+	return std::max(rounds() / 20, 20);
+}
+
+/* Lets some processes go at the same time, over and over. */
+class Barrier {
+public:
+	void meet(int count)
+	{
+		const int round = round_;
+
+		if (++waiting_ == count) {
+			waiting_ = 0;
+			round_++;
+			return;
+		}
+		for (const time_t start = time(nullptr); round_ == round; sched_yield()) {
+			if (time(nullptr) - start > limit_ms / 1000)
+				abort();
+		}
+	}
+
+private:
+	std::atomic<int> waiting_ = 0, round_ = 0;
+};
+
+/*
+ * A child that is cheap: it shares its creator's memory and leaves at once. As
+ * a zombie it keeps its PIDs until it is reaped.
+ */
+class Zombie {
+public:
+	/* Returns the PID, or -errno. */
+	long create(const Pids &pids)
+	{
+		Request request = Request{}.pids(pids).flags(CLONE_VM | CLONE_FS | CLONE_FILES);
+
+		request.raw().stack = stack_.base();
+		request.raw().stack_size = Stack::size;
+		const clone_args args = request.args();
+		pid_ = sys_clone3_on_stack(
+			&args, sizeof(args), [](void *) { return 0; }, nullptr);
+		if (pid_ == -ENOSYS) {
+			const clone_args copy = Request{}.pids(pids).args();
+
+			pid_ = sys_clone3(&copy, sizeof(copy));
+			if (!pid_)
+				_exit(0);
+		}
+		return pid_;
+	}
+	/* All but the reaping. */
+	void wait_for_exit() const
+	{
+		siginfo_t info;
+
+		while (pid_ > 0 && waitid(P_PID, pid_, &info, WEXITED | WNOWAIT | __WALL) &&
+		       errno == EINTR)
+			;
+	}
+	void reap()
+	{
+		while (pid_ > 0 && waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR)
+			;
+		pid_ = 0;
+	}
+
+	/* Both at once, for an errno or 0. */
+	int attempt(const Pids &pids)
+	{
+		const long pid = create(pids);
+
+		reap();
+		return pid < 0 ? -pid : 0;
+	}
+
+private:
+	Stack stack_;
+	long pid_ = 0;
+};
+
+/*
+ * Several processes, each of which does one thing a round, at the same time as
+ * the others. The test's own process is the first of them, and the judge.
+ */
+class Race {
+public:
+	using Act = std::function<long(int round)>;
+	using Results = std::vector<long>;
+
+	void add(Act act, Act after = nullptr)
+	{
+		runners_.push_back({ std::move(act), std::move(after) });
+	}
+	/* One that asks for PIDs, and gives them back when all have asked. */
+	void add_claim(const Pids &pids)
+	{
+		auto zombie = std::make_shared<Zombie>();
+
+		add([=](int) { return zombie->create(pids); },
+		    [=](int) {
+			    zombie->reap();
+			    return 0;
+		    });
+	}
+
+	/* judge(results) says whether a round's outcome is a possible one. */
+	template <typename Judge> int run(int rounds, Judge judge)
+	{
+		const int count = runners_.size();
+		std::vector<Child> others;
+		int wrong = 0;
+
+		for (int i = 1; i < count; i++) {
+			auto body = [this, i, count, rounds] {
+				for (int round = 0; round < rounds; round++)
+					step(i, count, round, [] {});
+				return 0;
+			};
+			Spawned runner = run_in_child(body);
+			if (runner.error)
+				return -1;
+			others.push_back(std::move(runner.child));
+		}
+		for (int round = 0; round < rounds; round++)
+			step(0, count, round, [&] {
+				const Results results(state_->results, state_->results + count);
+
+				wrong += !judge(results);
+			});
+		for (Child &child : others)
+			wrong += child.wait().code != 0;
+		return wrong;
+	}
+
+private:
+	struct Runner {
+		Act act, after;
+	};
+	struct State {
+		Barrier start, done, judged, end;
+		long results[8] = {};
+	};
+
+	template <typename Fn> void step(int i, int count, int round, Fn judge)
+	{
+		state_->start.meet(count);
+		state_->results[i] = runners_[i].act(round);
+		state_->done.meet(count);
+		judge();
+		state_->judged.meet(count);
+		if (runners_[i].after)
+			runners_[i].after(round);
+		state_->end.meet(count);
+	}
+
+	const Shared<State> state_;
+	std::vector<Runner> runners_;
+};
+
+/*
+ * What callers that ask for these PIDs can be told, each in turn, in any order:
+ * who of them has got its PIDs.
+ */
+std::set<std::vector<bool>> possible_winners(const std::vector<Pids> &claims)
+{
+	std::set<std::vector<bool>> possible;
+	std::vector<size_t> order;
+
+	for (size_t i = 0; i < claims.size(); i++)
+		order.push_back(i);
+	do {
+		std::vector<bool> won(claims.size());
+		std::set<std::pair<size_t, pid_t>> held;
+
+		for (size_t i : order) {
+			bool free = true;
+
+			for (size_t level = 0; level < claims[i].size(); level++)
+				free = free && !held.count({ level, claims[i][level] });
+			if (!free)
+				continue;
+			won[i] = true;
+			for (size_t level = 0; level < claims[i].size(); level++)
+				held.insert({ level, claims[i][level] });
+		}
+		possible.insert(won);
+	} while (std::next_permutation(order.begin(), order.end()));
+	return possible;
+}
+
+/* Counts the rounds with an outcome that no order of these claims has. */
+int race_for(const std::vector<Pids> &claims, int rounds)
+{
+	const auto possible = possible_winners(claims);
+	Race race;
+
+	for (const Pids &pids : claims)
+		race.add_claim(pids);
+	return race.run(rounds, [&](const Race::Results &results) {
+		std::vector<bool> won;
+
+		for (long result : results) {
+			if (result < 0 && result != -EEXIST)
+				return false;
+			won.push_back(result > 0);
+		}
+		return possible.count(won) > 0;
+	});
+}
+
+} // namespace
+
+/* The harness takes the time of each test from its fixture. */
+FIXTURE(race)
+{
+	NsChain *chain;
+	pid_t hosts[3];
+};
+
+FIXTURE_SETUP(race)
+{
+	SKIP_IF_MISSING(missing_root());
+	self->chain = new NsChain(1);
+	ASSERT_ERRNO(0, self->chain->error());
+	for (pid_t &host : self->hosts)
+		host = find_free_pid();
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	delete self->chain;
+}
+
+/* The same PID further in, at both levels, and further out only. */
+TEST_F_TIMEOUT(race, row20_one_of_two_callers_wins, 3600)
+{
+	const pid_t *hosts = self->hosts;
+	const std::vector<std::vector<Pids>> pairs = {
+		{ { free_a }, { free_a } },
+		{ { free_a, hosts[0] }, { free_a, hosts[1] } },
+		{ { free_a, hosts[0] }, { free_a, hosts[0] } },
+		{ { free_a, hosts[0] }, { free_b, hosts[0] } },
+	};
+
+	{
+		const ChildrenIn scope(self->chain->ns(1));
+		for (const auto &pair : pairs)
+			EXPECT_EQ(0, race_for(pair, rounds()));
+	}
+	EXPECT_EQ(0, race_for({ { hosts[0] }, { hosts[0] } }, rounds()));
+	TH_LOG("%zu rounds", (pairs.size() + 1) * rounds());
+}
+
+/*
+ * Three callers, two of whom want nothing that the other one has: the one in
+ * the middle gets its PIDs, or else both of the others do.
+ */
+TEST_F_TIMEOUT(race, row20_three_callers_end_as_in_some_order, 3600)
+{
+	const ChildrenIn scope(self->chain->ns(1));
+	const pid_t *hosts = self->hosts;
+
+	EXPECT_EQ(0, race_for({ { free_a, hosts[0] }, { free_a, hosts[1] }, { free_b, hosts[1] } },
+			      rounds()));
+	EXPECT_EQ(0, race_for({ { free_a, hosts[0] }, { free_b, hosts[0] }, { free_a, hosts[2] } },
+			      rounds()));
+	EXPECT_EQ(0, race_for({ { free_a }, { free_a }, { free_a } }, rounds()));
+	TH_LOG("%d rounds", 3 * rounds());
+}
+
+/*
+ * While one caller keeps failing at the outer level, the PID that it asks for
+ * at the inner level is free for everybody else.
+ */
+TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
+{
+	const ChildrenIn scope(self->chain->ns(1));
+	const Pids taken = { free_a, getpid() };
+	const int claims = 12 * rounds();
+	Spawned failing = run_in_child([&] {
+		Zombie zombie;
+
+		while (zombie.attempt(taken) == EEXIST)
+			;
+		return 0;
+	});
+	int refused = 0;
+	Zombie zombie;
+
+	ASSERT_ERRNO(0, failing.error);
+	for (int i = 0; i < claims; i++)
+		refused += !!zombie.attempt({ free_a });
+	EXPECT_EQ(0, refused);
+	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
+	TH_LOG("%d claims, %d refused", claims, refused);
+}
+
+/* And it is nobody's: there is nothing behind it that could be found. */
+TEST_F_TIMEOUT(race, row15_nobody_finds_a_part_of_a_claim, 3600)
+{
+	const pid_t taken = getpid();
+	const int lookups = 100 * rounds();
+	Spawned failing;
+	{
+		const ChildrenIn scope(self->chain->ns(1));
+
+		failing = run_in_child([&] {
+			Zombie zombie;
+
+			while (zombie.attempt({ free_a, taken }) == EEXIST)
+				;
+			return 0;
+		});
+	}
+	/* In the namespace the PID is known by this name. */
+	Spawned looking = self->chain->run_at(
+		1, checks(_metadata, [&](auto *_metadata) {
+			int found = 0;
+
+			for (int i = 0; i < lookups; i++)
+				found += syscall(__NR_pidfd_open, free_a, 0) >= 0 || errno != ESRCH;
+			EXPECT_EQ(0, found);
+		}));
+
+	EXPECT_CHECKS_PASS(looking);
+	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
+	TH_LOG("%d lookups", lookups);
+}
+
+/*
+ * One asks for the PID that is next in the sequence, the other one for any:
+ * either the first has it and the second the one behind, or the second has it.
+ */
+TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
+{
+	SKIP_IF_MISSING(missing_last_pid());
+	struct Next {
+		std::atomic<pid_t> pid = 0;
+	};
+	const Shared<Next> next;
+	int first = 0;
+	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Zombie chosen, automatic;
+		Race race;
+
+		/* The other runner of the race has one, too. */
+		next->pid = last_pid() + 2;
+		race.add([&](int) { return chosen.create({ next->pid }); },
+			 [&](int) {
+				 chosen.reap();
+				 return 0;
+			 });
+		race.add([&](int) { return automatic.create({}); },
+			 [&](int) {
+				 automatic.reap();
+				 return 0;
+			 });
+		const int wrong = race.run(rounds(), [&](const Race::Results &results) {
+			const pid_t pid = next->pid;
+			const bool won = results[0] == pid && results[1] == pid + 1;
+			const bool lost = results[0] == -EEXIST && results[1] == pid;
+			const bool right = (won || lost) && last_pid() == results[1];
+
+			first += won;
+			/* It starts again with 300 at the end. */
+			if (results[1] > 10000)
+				set_last_pid(1000);
+			next->pid = last_pid() + 1;
+			return right;
+		});
+		EXPECT_EQ(0, wrong);
+		TH_LOG("%d rounds, the chosen one was first in %d", rounds(), first);
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
+ * One writes ns_last_pid, another one asks for the PID behind that, a third one
+ * for any: it has the one that was next, the one that was asked for, or the one
+ * behind it.
+ */
+TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
+{
+	SKIP_IF_MISSING(missing_last_pid());
+	constexpr pid_t low = 1000;
+	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Zombie chosen, automatic;
+		Race race;
+
+		EXPECT_ERRNO(0, set_last_pid(low - 1));
+		race.add([&](int) { return set_last_pid(free_a - 1); },
+			 [&](int) { return set_last_pid(low - 1); });
+		race.add([&](int) { return chosen.create({ free_a }); },
+			 [&](int) {
+				 chosen.reap();
+				 return 0;
+			 });
+		race.add([&](int) { return automatic.create({}); },
+			 [&](int) {
+				 automatic.reap();
+				 return 0;
+			 });
+		const int wrong = race.run(rounds(), [&](const Race::Results &results) {
+			const long any = results[2];
+			/* The first two are those of the other runners. */
+			const bool before = any == low + 2;
+
+			if (results[0])
+				return false;
+			if (results[1] == -EEXIST)
+				return any == free_a;
+			return results[1] == free_a && (before || any == free_a + 1);
+		});
+		EXPECT_EQ(0, wrong);
+		TH_LOG("%d rounds", rounds());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
+ * The holder of a PID at two levels is being reaped. Until then its PIDs are in
+ * use, afterwards free: whoever starts to ask when it has been reaped gets them.
+ */
+TEST_F_TIMEOUT(race, row11_holder_exits_and_is_reaped, 3600)
+{
+	struct Holder {
+		std::atomic<bool> reaped = false;
+	};
+	const ChildrenIn scope(self->chain->ns(1));
+	const Pids pids = { free_a, self->hosts[0] };
+	const Shared<Holder> holder;
+	Zombie held, claimed;
+	int early = 0;
+	Race race;
+
+	/* Two rounds of a race are one of this: create, then reap and claim. */
+	race.add(
+		[&](int round) {
+			if (round % 2 == 0) {
+				holder->reaped = false;
+				return held.create(pids);
+			}
+			held.reap();
+			holder->reaped = true;
+			return 1L;
+		},
+		nullptr);
+	race.add(
+		[&](int round) {
+			if (round % 2 == 0)
+				return 1L;
+			long late = 0, result;
+			int tries = 0;
+
+			do {
+				late = holder->reaped;
+				result = claimed.create(pids);
+				tries++;
+			} while (result == -EEXIST && !late);
+			claimed.reap();
+			return result < 0 ? result : tries;
+		},
+		nullptr);
+	const int wrong = race.run(2 * rounds(), [&](const Race::Results &results) {
+		early += results[1] > 1;
+		return results[0] > 0 && results[1] > 0;
+	});
+	EXPECT_EQ(0, wrong);
+	TH_LOG("%d rounds, %d of them with a claim that was too early", rounds(), early);
+}
+
+/* The same with two who wait for the PID: one of them gets it. */
+TEST_F_TIMEOUT(race, row20_two_wait_for_a_pid_to_be_given_back, 3600)
+{
+	struct State {
+		std::atomic<int> winners = 0;
+	};
+	const ChildrenIn scope(self->chain->ns(1));
+	const Pids pids = { free_a, self->hosts[0] };
+	const Shared<State> state;
+	Zombie held;
+	Race race;
+
+	ASSERT_LT(0, held.create(pids));
+	race.add(
+		[&](int) {
+			held.reap();
+			return 1L;
+		},
+		[&](int) {
+			/* The next one: as soon as the winner has been reaped. */
+			while (held.create(pids) == -EEXIST)
+				sched_yield();
+			return 0;
+		});
+	for (int i = 0; i < 2; i++) {
+		auto zombie = std::make_shared<Zombie>();
+
+		race.add(
+			[&, zombie](int) {
+				long result;
+
+				do
+					result = zombie->create(pids);
+				while (result == -EEXIST && !state->winners);
+				if (result > 0)
+					++state->winners;
+				return result;
+			},
+			[zombie](int) {
+				zombie->reap();
+				return 0;
+			});
+	}
+	const int wrong = race.run(rounds(), [&](const Race::Results &results) {
+		const bool right = (results[1] > 0 && results[2] == -EEXIST) ||
+				   (results[2] > 0 && results[1] == -EEXIST);
+
+		state->winners = 0;
+		return right;
+	});
+	held.reap();
+	EXPECT_EQ(0, wrong);
+	TH_LOG("%d rounds", rounds());
+}
+
+/*
+ * Callers in two namespaces, one of which loses its init, ask for the same PID
+ * further out: it is never left in use, and never two have it.
+ */
+TEST_F_TIMEOUT(race, row12_dying_namespace, 3600)
+{
+	const pid_t host = self->hosts[0];
+	int claims = 0;
+
+	for (int round = 0; round < rounds_with_a_namespace(); round++) {
+		struct State {
+			std::atomic<int> inside = 0, beside = 0, holders = 0, twice = 0;
+			std::atomic<bool> stop = false;
+		};
+		const Shared<State> state;
+		NsChain dying(1);
+
+		ASSERT_ERRNO(0, dying.error());
+		/* Returns what ended it. EEXIST is for the other one's PID. */
+		auto claim = [&](const Fd &ns, std::atomic<int> &calls) {
+			const ChildrenIn scope(ns);
+			Zombie zombie;
+			long pid;
+
+			do {
+				pid = zombie.create({ free_a, host });
+				if (pid > 0) {
+					state->twice += ++state->holders != 1;
+					sched_yield();
+					--state->holders;
+				}
+				zombie.reap();
+				++calls;
+			} while ((pid > 0 || pid == -EEXIST) && !state->stop);
+			return pid < 0 && pid != -EEXIST ? -pid : 0;
+		};
+		Spawned inside = run_in_child([&] { return claim(dying.ns(1), state->inside); });
+		Spawned beside =
+			run_in_child([&] { return claim(self->chain->ns(1), state->beside); });
+
+		while (state->inside < 2 || state->beside < 2)
+			sched_yield();
+		dying.init(1).kill();
+		EXPECT_TRUE(exits_within(inside.child, limit_ms));
+		EXPECT_ERRNO(ENOMEM, inside.child.wait().code);
+		EXPECT_TRUE(exits_within(dying.init(1), limit_ms));
+		state->stop = true;
+		EXPECT_EQ(0, beside.child.wait().code);
+		EXPECT_EQ(0, state->twice.load());
+		EXPECT_ERRNO(0, Request{}.pids({ host }).attempt());
+		claims += state->inside + state->beside;
+	}
+	TH_LOG("%d namespaces, %d claims", rounds_with_a_namespace(), claims);
+}
+
+/*
+ * Somebody enters the namespace as soon as it can be entered: its first process
+ * has PID 1 then, whoever is faster.
+ */
+TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
+{
+	const pid_t host = self->hosts[0];
+	int waited = 0;
+
+	for (int round = 0; round < rounds_with_a_namespace(); round++) {
+		struct State {
+			std::atomic<bool> ready = false, go = false, stop = false;
+			pid_t first = 0;
+		};
+		const Shared<State> state;
+		Spawned creator = run_in_child([&] {
+			if (unshare(CLONE_NEWPID))
+				return errno;
+			state->ready = true;
+			while (!state->go)
+				sched_yield();
+			Spawned init =
+				Request{}.pids(round % 2 ? Pids{ 1, host } : Pids{}).sleeping();
+			state->first = init.error ? -init.error : nspids(init.child)[0];
+			while (!state->stop)
+				sched_yield();
+			return 0;
+		});
+		const std::string path =
+			"/proc/" + std::to_string(creator.child.pid()) + "/ns/pid_for_children";
+
+		while (!state->ready && !exits_within(creator.child, 0))
+			sched_yield();
+		state->go = true;
+		Fd ns;
+		while (!ns.valid() && !exits_within(creator.child, 0)) {
+			ns = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+			waited += !ns.valid();
+		}
+		{
+			const ChildrenIn scope(ns);
+
+			ASSERT_ERRNO(0, scope.error());
+			EXPECT_ERRNO(EEXIST, Request{}.pids({ 1 }).attempt());
+			EXPECT_ERRNO(0, Request{}.pids({ free_a }).attempt());
+			Spawned any = run_in_child([] { return 0; });
+			EXPECT_EQ(2, nspids(any.child)[0]);
+			if (round % 2) {
+				EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, host }).attempt());
+			}
+		}
+		state->stop = true;
+		EXPECT_EQ(0, creator.child.wait().code);
+		EXPECT_EQ(1, state->first);
+	}
+	TH_LOG("%d namespaces, entered after %d attempts that were too early",
+	       rounds_with_a_namespace(), waited);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
+		setenv("SET_TID_RACE_ROUNDS", argv[2], 1);
+		argv[2] = argv[0];
+		argc -= 2;
+		argv += 2;
+	}
+	return test_harness_run(argc, argv);
+}
