@@ -13,8 +13,9 @@ export TIMEOUT ?= 900
 export MEM ?= 1024
 export CMD ?=
 export CHECKS ?=
+export RUNS ?= 5
 
-locked := run kselftest native guest kernel tree refresh series check clean
+locked := run kselftest native bench guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -24,6 +25,9 @@ help:
 #: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
 #: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
+#: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
+#:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
+#:                  with two processors half an hour the first time, ten minutes later
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
 #:
 #: make tree        get Linux 6.12, apply the overlay: build/linux
@@ -34,13 +38,14 @@ help:
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
-#:                  failures that scripts/stock-expected lists
+#:                  failures that scripts/stock-expected lists; KERNEL=7.3 is for make shell
 #: KDIR=/path       your own Linux 6.12 instead of Debian's; it is only read
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
 #:                  clang-tidy shellcheck spdx; default: all
+#: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900        MEM=megabytes  default 1024
 
 ifeq ($(LOCKED),)
@@ -60,6 +65,10 @@ kselftest: guest
 native: tree
 	@scripts/setup check
 	@scripts/native test tsan
+
+bench: tree
+	@scripts/setup bench
+	@scripts/bench
 
 guest: kernel
 	@scripts/selftests

@@ -3,8 +3,9 @@
 #
 # Sourced by the other scripts: names of places, and how to say things.
 #
-# Input: KDIR (the user's own tree), KERNEL (patched or stock), JOBS, BUILD
-# (another place for what is made: make check has one).
+# Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
+# (another place for what is made: make check has one), BENCH (not empty: the
+# kernel that is measured, not the one that is tested).
 # Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG.
 
 set -euo pipefail
@@ -23,7 +24,7 @@ B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
 BASE=$B/base
 TREE=$B/linux
 LOG=$B/log
-OBJ=$B/obj/$KERNEL
+OBJ=$B/obj/${BENCH:+bench-}$KERNEL
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
@@ -45,6 +46,6 @@ need_space() {
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
-patched | stock) ;;
-*) die "KERNEL=$KERNEL is neither patched nor stock" ;;
+patched | stock | 7.3) ;;
+*) die "KERNEL=$KERNEL is none of patched, stock and 7.3" ;;
 esac
