@@ -4,8 +4,8 @@
 # Sourced by the other scripts: names of places, and how to say things.
 #
 # Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
-# (another place for what is made: make check has one), BENCH (not empty: the
-# kernel that is measured, not the one that is tested).
+# (another place for what is made: make check has one), VARIANT (how the kernel is
+# configured: kernel/configs/set_tid_$VARIANT.config).
 # Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG.
 
 set -euo pipefail
@@ -16,6 +16,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 KDIR=${KDIR:-}
 KERNEL=${KERNEL:-patched}
+export VARIANT=${VARIANT:-}
 JOBS=${JOBS:-$(nproc)}
 TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
@@ -24,7 +25,7 @@ B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
 BASE=$B/base
 TREE=$B/linux
 LOG=$B/log
-OBJ=$B/obj/${BENCH:+bench-}$KERNEL
+OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
@@ -49,3 +50,5 @@ case $KERNEL in
 patched | stock | 7.3) ;;
 *) die "KERNEL=$KERNEL is none of patched, stock and 7.3" ;;
 esac
+[ -z "$VARIANT" ] || [ -e "$ROOT/kernel/configs/set_tid_$VARIANT.config" ] ||
+	die "there is no kernel/configs/set_tid_$VARIANT.config"
