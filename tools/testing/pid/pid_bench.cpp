@@ -5,6 +5,7 @@
  * both and compares.
  */
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -81,7 +82,22 @@ static void one_call(benchmark::State &state, bool count_alloc)
 	state.SetItemsProcessed(state.iterations() * batch);
 }
 
-/* What several threads get done at once: calls of both, a second. */
+/* Lets all threads of a measurement go at the same time. */
+static void meet(int threads)
+{
+	static std::atomic<int> waiting, round;
+	const int now = round;
+
+	if (++waiting == threads) {
+		waiting = 0;
+		++round;
+		return;
+	}
+	while (round == now)
+		;
+}
+
+/* How much several threads that allocate at once get done. */
 static void throughput(benchmark::State &state)
 {
 	shim_thread_enter();
@@ -90,7 +106,13 @@ static void throughput(benchmark::State &state)
 		std::vector<struct pid *> pids(batch);
 
 		for (auto _ : state) {
+			meet(state.threads());
+
+			const auto start = timer::now();
+
 			alloc_batch(wanted, pids);
+			state.SetIterationTime(seconds(timer::now() - start).count());
+			meet(state.threads());
 			free_batch(pids);
 			shim_rcu_barrier();
 		}
@@ -105,10 +127,9 @@ static void add(const std::string &name, std::size_t i, void (*run)(benchmark::S
 	auto *const b = benchmark::RegisterBenchmark((name + "/" + cases[i].name()).c_str(), run);
 
 	b->Arg(static_cast<int64_t>(i))->Setup(enter_world)->Teardown(leave_world);
+	b->UseManualTime();
 	if (threads)
-		b->Threads(threads)->UseRealTime();
-	else
-		b->UseManualTime();
+		b->Threads(threads);
 }
 
 int main(int argc, char **argv)
