@@ -9,6 +9,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <thread>
 
 #include <benchmark/benchmark.h>
 
@@ -93,8 +94,10 @@ static void meet(int threads)
 		++round;
 		return;
 	}
-	while (round == now)
-		;
+	/* Soon, unless there is one processor for all of them. */
+	for (unsigned int spins = 1; round == now; spins++)
+		if (spins % 1024 == 0)
+			std::this_thread::yield();
 }
 
 /* How much several threads that allocate at once get done. */
