@@ -113,7 +113,7 @@ private:
 /*
  * The PIDs that the next process gets, innermost first. A request for these
  * leaves the IDRs as an automatic choice does, so that only the request itself
- * makes a difference. It holds until another process forks.
+ * makes a difference. Holds until another process forks.
  */
 Pids next_pids()
 {
@@ -162,7 +162,7 @@ private:
 class LevelBench {
 public:
 	LevelBench(int level, const Options &options)
-		: level_(level), options_(options), counter_(options.counter), next_(next_pids()),
+		: level_(level), options_(options), counter_(options.counter),
 		  max_request_(largest_request())
 	{
 	}
@@ -205,8 +205,10 @@ private:
 
 	size_t largest_request() const
 	{
-		for (size_t size = next_.size(); size; size--) {
-			const Pids pids(next_.begin(), next_.begin() + size);
+		const Pids next = next_pids();
+
+		for (size_t size = next.size(); size; size--) {
+			const Pids pids(next.begin(), next.begin() + size);
 
 			if (Request{}.pids(pids).attempt() != EINVAL)
 				return size;
@@ -221,25 +223,22 @@ private:
 
 	Sample measure(const Case &what)
 	{
-		const size_t size = request_size(what.ask);
-		const Pids pids(next_.begin(), next_.begin() + size);
+		/* Asked for or not: all cases come after the same calls. */
+		Pids pids = next_pids();
 		Request request;
 
+		pids.resize(request_size(what.ask));
 		request.pids(pids);
 		const uint64_t counted = counter_.read();
 		const long ns = what.call == Call::fork	  ? time_fork() :
 				what.call == Call::thread ? time_thread() :
 							    time_clone3(request);
 
-		if (ns == -EEXIST) {
-			/* Somebody else forked: a kernel thread, at level 0. */
-			next_ = next_pids();
+		/* Somebody else forked: a kernel thread, at level 0. */
+		if (ns == -EEXIST)
 			return measure(what);
-		}
 		if (ns < 0)
 			die(what.name, static_cast<int>(-ns));
-		for (size_t i = size; i < next_.size(); i++)
-			next_[i]++;
 		return { static_cast<double>(ns) - clock_cost_,
 			 static_cast<double>(counter_.read() - counted) };
 	}
@@ -315,7 +314,6 @@ private:
 	int level_;
 	const Options &options_;
 	Counter counter_;
-	Pids next_;
 	size_t max_request_;
 	Stack stack_;
 	Zombies zombies_;
