@@ -76,6 +76,15 @@
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
+/*
+ * The harness gives a test 30 s: little for a kernel with all its checks on an
+ * emulated machine. What hangs is ended by the time limit of the program.
+ */
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 600
+#endif
+
 /* The deepest level a PID namespace can be at, level 0 being the initial one. */
 constexpr int max_pid_ns_level = 32;
 

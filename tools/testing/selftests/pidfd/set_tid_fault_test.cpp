@@ -598,7 +598,7 @@ FIXTURE_TEARDOWN(dying)
  * From the first allocation of the call to the last one: each fails once. With
  * a pidfd, so that there are some after the claim, too.
  */
-TEST_F_TIMEOUT(allocation, row14_each_fails_once, 300)
+TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 {
 	int pidfd;
 	Request request = Request{}.flags(CLONE_PIDFD).pids(*self->pids);
@@ -665,7 +665,7 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 300)
  * The same, but once one has failed all others do, those that a preload stands
  * in for as well.
  */
-TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 300)
+TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 {
 	/* Nothing that a slab is asked for is larger: the rest has pages of its own. */
 	constexpr long largest = 16384, step = 256;
@@ -759,7 +759,7 @@ TEST(row14_memory_that_can_be_waited_for)
  * The first process of a namespace, with every allocation failing once: after
  * each failure another one becomes PID 1 of the same namespace.
  */
-TEST_F_TIMEOUT(first_process, row19_every_allocation_may_fail, 300)
+TEST_F_TIMEOUT(first_process, row19_every_allocation_may_fail, 3600)
 {
 	const Pids pids = variant->requested < 2 ? Pids(variant->requested, 1) :
 						   Pids{ 1, find_free_pid() };
@@ -960,7 +960,7 @@ TEST(row12_init_dies_while_a_claim_stands)
 }
 
 /* As above, at any moment: another task creates processes there all the time. */
-TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 300)
+TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 3600)
 {
 	constexpr int depth = 3, rounds = 8;
 	const Pids all = { free_a, free_b, free_c, find_free_pid() };

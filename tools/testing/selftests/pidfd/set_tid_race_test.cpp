@@ -306,14 +306,20 @@ TEST_F_TIMEOUT(race, row20_three_callers_end_as_in_some_order, 3600)
 }
 
 /*
- * While one caller keeps failing at the outer level, the PID that it asks for
- * at the inner level is free for everybody else.
+ * While one caller keeps failing at the outermost level, the PID that it asks
+ * for at the innermost is free for everybody else. With many levels in between:
+ * a claim that is made level by level stands there for a good part of the call.
  */
 TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 {
-	const ChildrenIn scope(self->chain->ns(1));
-	const Pids taken = { free_a, getpid() };
+	constexpr int depth = 24;
+	NsChain chain(depth);
+	ASSERT_ERRNO(0, chain.error());
+	const ChildrenIn scope(chain.deepest());
+	Pids taken(depth, free_a);
 	const int claims = 12 * rounds();
+
+	taken.push_back(getpid());
 	Spawned failing = run_in_child([&] {
 		Zombie zombie;
 
