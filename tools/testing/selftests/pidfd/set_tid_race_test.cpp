@@ -343,31 +343,37 @@ TEST_F_TIMEOUT(race, row15_nobody_finds_a_part_of_a_claim, 3600)
 {
 	const pid_t taken = getpid();
 	const int lookups = 100 * rounds();
+	const Shared<std::atomic<int>> refused;
 	Spawned failing;
 	{
 		const ChildrenIn scope(self->chain->ns(1));
 
+		ASSERT_ERRNO(0, scope.error());
 		failing = run_in_child([&] {
 			Zombie zombie;
 
 			while (zombie.attempt({ free_a, taken }) == EEXIST)
-				;
+				++*refused;
 			return 0;
 		});
 	}
+	ASSERT_ERRNO(0, failing.error);
 	/* In the namespace the PID is known by this name. */
 	Spawned looking = self->chain->run_at(
 		1, checks(_metadata, [&](auto *_metadata) {
+			const int before = refused->load();
 			int found = 0;
 
 			for (int i = 0; i < lookups; i++)
 				found += syscall(__NR_pidfd_open, free_a, 0) >= 0 || errno != ESRCH;
 			EXPECT_EQ(0, found);
+			/* There was something to be found. */
+			EXPECT_LT(before, refused->load());
 		}));
 
 	EXPECT_CHECKS_PASS(looking);
 	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
-	TH_LOG("%d lookups", lookups);
+	TH_LOG("%d lookups, %d claims", lookups, refused->load());
 }
 
 /*
@@ -609,6 +615,8 @@ TEST_F_TIMEOUT(race, row12_dying_namespace, 3600)
 		Spawned beside =
 			run_in_child([&] { return claim(self->chain->ns(1), state->beside); });
 
+		ASSERT_ERRNO(0, inside.error);
+		ASSERT_ERRNO(0, beside.error);
 		while (state->inside < 2 || state->beside < 2)
 			sched_yield();
 		dying.init(1).kill();
@@ -670,6 +678,7 @@ TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
 			EXPECT_ERRNO(EEXIST, Request{}.pids({ 1 }).attempt());
 			EXPECT_ERRNO(0, Request{}.pids({ free_a }).attempt());
 			Spawned any = run_in_child([] { return 0; });
+			ASSERT_ERRNO(0, any.error);
 			EXPECT_EQ(2, nspids(any.child)[0]);
 			if (round % 2) {
 				EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, host }).attempt());
