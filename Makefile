@@ -5,12 +5,13 @@
 
 # What the user may set.
 export KERNEL ?= patched
+export DEBUG ?=
 export KDIR ?=
 export ACCEL ?=
 export JOBS ?= $(shell nproc)
 export TARGETS ?= pidfd clone3 pid_namespace
-export TIMEOUT ?= 900
-export MEM ?= 1024
+export TIMEOUT ?=
+export MEM ?=
 export CMD ?=
 export CHECKS ?=
 export RUNS ?= 5
@@ -39,6 +40,9 @@ help:
 #:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
 #:                  failures that scripts/stock-expected lists; KERNEL=7.3 is for make shell
+#: DEBUG=kasan      a kernel that looks for mistakes: KASAN, UBSAN, lockdep, debug objects, and
+#:                  in kselftest kmemleak; DEBUG=kcsan: data races. With KERNEL=stock, too.
+#:                  An hour, not minutes
 #: KDIR=/path       your own Linux 6.12 instead of Debian's; it is only read
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
@@ -46,7 +50,7 @@ help:
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
 #:                  clang-tidy shellcheck spdx; default: all
 #: RUNS=n           for bench: boots of each kernel; default 5
-#: TIMEOUT=seconds  for the guest; default 900        MEM=megabytes  default 1024
+#: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
 
 ifeq ($(LOCKED),)
 

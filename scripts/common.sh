@@ -5,8 +5,10 @@
 #
 # Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
 # (another place for what is made: make check has one), VARIANT (how the kernel is
-# configured: kernel/configs/set_tid_$VARIANT.config).
-# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG.
+# configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's).
+# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG, NAME
+# (of what is booted, in the names of logs), SLOW (how many times longer what runs in
+# this kernel may take).
 
 set -euo pipefail
 export LC_ALL=C
@@ -16,7 +18,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 KDIR=${KDIR:-}
 KERNEL=${KERNEL:-patched}
-export VARIANT=${VARIANT:-}
+export VARIANT=${VARIANT:-${DEBUG:-}}
 JOBS=${JOBS:-$(nproc)}
 TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
@@ -26,6 +28,11 @@ BASE=$B/base
 TREE=$B/linux
 LOG=$B/log
 OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
+NAME=${NAME:-${OBJ##*/}}
+case $VARIANT in
+kasan | kcsan) SLOW=8 ;;
+*) SLOW=1 ;;
+esac
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
