@@ -15,8 +15,11 @@ export MEM ?=
 export CMD ?=
 export CHECKS ?=
 export RUNS ?= 5
+export MINUTES ?= 10
+export SEED ?=
+export ROUNDS ?=
 
-locked := run kselftest native bench guest kernel tree refresh series check clean
+locked := run kselftest soak native bench guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -25,6 +28,8 @@ help:
 
 #: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
 #: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
+#: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
+#:                  of each race; prints the seed, which SEED=n takes
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
 #: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
 #:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
@@ -65,6 +70,9 @@ run: guest
 
 kselftest: guest
 	@scripts/kselftest
+
+soak: guest
+	@scripts/soak
 
 native: tree
 	@scripts/setup check
