@@ -18,8 +18,9 @@ export RUNS ?= 5
 export MINUTES ?= 10
 export SEED ?=
 export ROUNDS ?=
+export MUTANTS ?=
 
-locked := run kselftest soak native bench guest kernel tree refresh series check clean
+locked := run kselftest soak native mutants coverage bench guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -31,6 +32,10 @@ help:
 #: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
 #:                  of each race; prints the seed, which SEED=n takes
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
+#: make mutants     break the kernel code in a hundred small ways, one after the other, and see
+#:                  which test notices: build/mutants/table.md; over an hour the first time
+#: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
+#:                  selftests run, compared with scripts/coverage-exceptions
 #: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
 #:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
@@ -54,6 +59,7 @@ help:
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
 #:                  clang-tidy shellcheck spdx; default: all
+#: MUTANTS='...'    names in scripts/mutants.list; default: all
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
 
@@ -77,6 +83,14 @@ soak: guest
 native: tree
 	@scripts/setup check
 	@scripts/native test tsan
+
+mutants: guest
+	@scripts/setup check
+	@scripts/mutants
+
+coverage: guest
+	@VARIANT=gcov scripts/kernel
+	@scripts/coverage
 
 bench: tree
 	@scripts/setup bench
