@@ -33,6 +33,43 @@ TEST(row16_failed_claim_holds_no_pid)
 }
 
 /*
+ * A namespace is counted until nobody holds it any more. Far more are made here
+ * than there may be at a time: none is held by a process that has come and gone,
+ * nor by a call that failed.
+ */
+TEST(row16_no_namespace_is_held_any_longer)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_user_ns());
+	NsChain chain;
+
+	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		/* A limit of its own user namespace. */
+		ASSERT_EQ(0, setns(chain.ns(1).get(), CLONE_NEWUSER));
+		if (write_file("/proc/sys/user/max_pid_namespaces", "5"))
+			SKIP(return, "needs user.max_pid_namespaces");
+		for (int i = 0; i < 20; i++) {
+			/* PID 1 of the level above is in use. */
+			for (const Pids &pids : { Pids{}, Pids{ 1 }, Pids{ 1, 1 } }) {
+				int error = ENOSPC;
+
+				/* A grace period may pass until it is gone. */
+				for (int ms = 0; ms < 5000 && error == ENOSPC; ms++) {
+					if (ms)
+						usleep(1000);
+					error = Request{}.flags(CLONE_NEWPID).pids(pids).attempt();
+				}
+				ASSERT_ERRNO(pids.size() > 1 ? EEXIST : 0, error)
+				TH_LOG("namespace %d, %zu PIDs", i, pids.size());
+			}
+		}
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
  * The inner level has a next automatic PID, the outer one has none left: the
  * claim fails after the inner sequence has been asked.
  */

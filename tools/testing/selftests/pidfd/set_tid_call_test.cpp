@@ -181,6 +181,8 @@ TEST(row04_pointer_without_size)
 	EXPECT_ERRNO(EINVAL, attempt_raw(reinterpret_cast<uintptr_t>(&pid), 0));
 	/* CRIU's probe. */
 	EXPECT_ERRNO(EINVAL, attempt_raw(bad_pointer, 0));
+	/* All 64 bits count. */
+	EXPECT_ERRNO(EINVAL, attempt_raw(1ULL << 32, 0));
 }
 
 TEST(row04_size_without_pointer)
@@ -464,6 +466,20 @@ TEST(row10_every_level_asks_its_own_owner)
 	}
 }
 
+TEST(order_range_and_init_before_capability)
+{
+	SKIP_IF_MISSING(missing_root());
+	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
+		ASSERT_EQ(0, unshare(CLONE_NEWPID));
+		ASSERT_ERRNO(0, become_user());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 0 }).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids({ 2 }).attempt());
+		EXPECT_ERRNO(EPERM, Request{}.pids({ 1 }).attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
 TEST(order_all_checks_before_any_claim)
 {
 	SKIP_IF_MISSING(missing_root());
@@ -656,6 +672,33 @@ TEST(row13_no_automatic_pid_left)
 		EXPECT_ERRNO(EAGAIN, Request{}.attempt());
 		EXPECT_ERRNO(0, limit.set(limit.saved()));
 		EXPECT_ERRNO(0, Request{}.attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/* As above, one PID earlier: up to 300 the search starts again at 1. */
+TEST(row26_sequence_that_has_not_passed_300_starts_again_at_1)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	if (pid_in_use(300))
+		SKIP(return, "needs PID 300 to be free: it is the automatic one of level 0");
+	const pid_t host = find_low_pid();
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Sysctl limit("kernel/pid_max");
+
+		if (limit.set(301))
+			SKIP(return, "needs a kernel.pid_max of 301");
+		Spawned busy = Request{}.pids({ 300, host }).sleeping();
+		EXPECT_ERRNO(0, busy.error);
+		EXPECT_ERRNO(0, set_last_pid(299));
+		Spawned low = Request{}.sleeping();
+		ASSERT_ERRNO(0, low.error);
+		EXPECT_GT(300, low.child.pid());
 	}));
 
 	EXPECT_CHECKS_PASS(task);

@@ -173,8 +173,19 @@ TEST(row22_clone_pidfd)
 	request.flags(CLONE_PIDFD).raw().pidfd = reinterpret_cast<uintptr_t>(&pidfd);
 	Spawned c = request.pids({ pid }).sleeping();
 	ASSERT_ERRNO(0, c.error);
-	EXPECT_PIDS(nspids(c.child), nspids(Fd(pidfd)));
+	const Fd made(pidfd);
+	EXPECT_PIDS(nspids(c.child), nspids(made));
 	EXPECT_EQ(pid, nspids(c.child)[0]);
+
+	/* Who compares inode numbers compares processes. */
+	struct stat one = {}, same = {}, other = {};
+	Spawned second = Request{}.sleeping();
+	ASSERT_ERRNO(0, second.error);
+	ASSERT_EQ(0, fstat(made.get(), &one));
+	ASSERT_EQ(0, fstat(c.child.pidfd().get(), &same));
+	ASSERT_EQ(0, fstat(second.child.pidfd().get(), &other));
+	EXPECT_EQ(one.st_ino, same.st_ino);
+	EXPECT_NE(one.st_ino, other.st_ino);
 }
 
 TEST(row22_clone_settid_and_cleartid)
@@ -400,7 +411,31 @@ TEST(row26_ns_last_pid_leads_the_sequence)
 		EXPECT_EQ(free_a, next_automatic_pid());
 
 		/* Past the end it starts again, but not with the lowest PIDs. */
+		EXPECT_ERRNO(0, set_last_pid(pid_max() - 2));
+		EXPECT_EQ(pid_max() - 1, next_automatic_pid());
+		EXPECT_EQ(300, next_automatic_pid());
 		EXPECT_ERRNO(0, set_last_pid(pid_max() - 1));
+		EXPECT_EQ(300, next_automatic_pid());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST(row26_sequence_that_is_past_a_lowered_pid_max_starts_again)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Sysctl limit("kernel/pid_max");
+
+		EXPECT_ERRNO(0, set_last_pid(19999));
+		Spawned far = Request{}.sleeping();
+		ASSERT_ERRNO(0, far.error);
+		EXPECT_EQ(20000, far.child.pid());
+		EXPECT_ERRNO(0, limit.set(10000));
 		EXPECT_EQ(300, next_automatic_pid());
 	}));
 

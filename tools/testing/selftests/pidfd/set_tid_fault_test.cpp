@@ -999,6 +999,55 @@ TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 3600)
 	}
 }
 
+/*
+ * The init that dies is a thread, the leader has exited before: two PIDs are its own.
+ * It has to wait for a process that somebody outside reaps, and to learn of that.
+ */
+TEST(row12_init_without_its_leader_waits_for_the_last_process)
+{
+	SKIP_IF_MISSING(missing_root());
+	struct Steps {
+		std::atomic<bool> leave = false, alone = false;
+	};
+	const Shared<Steps> steps;
+	Spawned init = Request{}.flags(CLONE_NEWPID).spawn([&] {
+		StartedThread left = Request{}.thread().start([&] {
+			while (!steps->leave ||
+			       read_file("/proc/self/stat").find(") Z ") == std::string::npos)
+				sched_yield();
+			steps->alone = true;
+			for (;;)
+				syscall(__NR_pause);
+			return 0;
+		});
+
+		while (!steps->leave)
+			sched_yield();
+		syscall(__NR_exit, 0);
+		return 0;
+	});
+
+	ASSERT_ERRNO(0, init.error);
+	/* There is none to be had of a leader that has exited. */
+	const Fd ns = open_ns(init.child);
+	steps->leave = true;
+	while (!steps->alone)
+		sched_yield();
+
+	const ChildrenIn scope(ns);
+	ASSERT_ERRNO(0, scope.error());
+	Spawned last = Request{}.sleeping();
+	ASSERT_ERRNO(0, last.error);
+	ASSERT_ERRNO(0, init.child.kill());
+	last.child.wait_zombie();
+	EXPECT_FALSE(exits_within(init.child, 200));
+	last.child.wait();
+	const bool ended = exits_within(init.child, 10000);
+	EXPECT_TRUE(ended);
+	if (!ended)
+		init.child.release();
+}
+
 TEST(row19_first_process_may_fail_late)
 {
 	SKIP_IF_MISSING(missing_root());
