@@ -19,6 +19,7 @@ export MINUTES ?= 10
 export SEED ?=
 export ROUNDS ?=
 export MUTANTS ?=
+export ONLY ?=
 
 locked := run kselftest soak native mutants coverage bench guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
@@ -59,7 +60,7 @@ help:
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
 #:                  clang-tidy shellcheck spdx; default: all
-#: MUTANTS='...'    names in scripts/mutants.list; default: all
+#: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
 
