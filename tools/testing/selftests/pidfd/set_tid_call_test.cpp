@@ -677,6 +677,36 @@ TEST(row13_no_automatic_pid_left)
 	EXPECT_CHECKS_PASS(task);
 }
 
+/* From 1 to the end: there is nowhere to start again. */
+TEST(row13_every_pid_is_in_use)
+{
+	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_last_pid());
+	NsChain chain(1);
+	std::vector<Child> zombies;
+
+	ASSERT_ERRNO(0, chain.error());
+	for (pid_t pid = 2; pid <= 300; pid++) {
+		const ChildrenIn scope(chain.ns(1));
+		Spawned c = Request{}.pids({ pid }).spawn([] { return 0; });
+
+		ASSERT_ERRNO(0, c.error);
+		zombies.push_back(std::move(c.child));
+	}
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		Sysctl limit("kernel/pid_max");
+
+		if (limit.set(301))
+			SKIP(return, "needs a kernel.pid_max of 301");
+		EXPECT_ERRNO(0, set_last_pid(0));
+		EXPECT_ERRNO(EAGAIN, Request{}.attempt());
+		EXPECT_ERRNO(0, limit.set(limit.saved()));
+		EXPECT_ERRNO(0, Request{}.attempt());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
 /* As above, one PID earlier: up to 300 the search starts again at 1. */
 TEST(row26_sequence_that_has_not_passed_300_starts_again_at_1)
 {
