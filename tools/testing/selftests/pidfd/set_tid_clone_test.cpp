@@ -10,6 +10,7 @@
 #include "set_tid.hpp"
 
 #include <setjmp.h>
+#include <sys/utsname.h>
 
 namespace
 {
@@ -367,6 +368,61 @@ TEST(row25_32_bit_callers)
 	munmap(low, sizeof(Low));
 }
 #endif /* __x86_64__ */
+
+/*
+ * The address of the array has 64 bits in the structure, however wide the
+ * caller's own are: all of them count, none is cut off.
+ */
+TEST(row25_all_64_bits_of_the_address_count)
+{
+	constexpr uint64_t above = 1ULL << 32;
+	utsname machine = {};
+
+	SKIP_IF_MISSING(missing_root());
+	uname(&machine);
+	if (sizeof(void *) == 4 && !strstr(machine.machine, "64"))
+		SKIP(return, "needs a 64-bit kernel");
+
+	auto map = [](uint64_t at) {
+		return static_cast<pid_t *>(
+			mmap(reinterpret_cast<void *>(static_cast<uintptr_t>(at)), sizeof(pid_t),
+			     PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	};
+	const uint64_t address = 0x20000000;
+	pid_t *const low = map(address);
+	Request request;
+	clone_args &args = request.raw();
+
+	ASSERT_EQ(address, reinterpret_cast<uintptr_t>(low));
+	args.set_tid_size = 1;
+	args.set_tid = address;
+	*low = find_free_pid();
+	{
+		Spawned c = request.sleeping();
+
+		ASSERT_ERRNO(0, c.error);
+		EXPECT_EQ(*low, c.child.pid());
+	}
+	for (uint64_t garbage : { above, above << 31, ~0ULL << 32 }) {
+		args.set_tid = address | garbage;
+		EXPECT_ERRNO(EFAULT, request.attempt())
+		TH_LOG("address %#llx", (unsigned long long)args.set_tid);
+	}
+#ifdef __LP64__
+	pid_t *const high = map(address + above);
+
+	ASSERT_EQ(address + above, reinterpret_cast<uintptr_t>(high));
+	*high = find_free_pid();
+	ASSERT_NE(*low, *high);
+	args.set_tid = address + above;
+	Spawned c = request.sleeping();
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(*high, c.child.pid());
+	munmap(high, sizeof(*high));
+#endif
+	munmap(low, sizeof(*low));
+}
 
 TEST(row26_plain_creation_is_sequential)
 {
