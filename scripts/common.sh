@@ -52,6 +52,16 @@ need_space() {
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
 }
 
+# number NAME LEAST: if that variable is set, is it a number of at least LEAST?
+number() {
+	local value=${!1:-$2}
+	[[ $value =~ ^[0-9]{1,9}$ && $((10#$value)) -ge $2 ]] || die "$1=$value is not a number of at least $2"
+}
+number JOBS 1
+number TIMEOUT 1
+number MEM 1
+number RUNS 1
+
 mkdir -p "$B" "$LOG"
 case $KERNEL in
 patched | stock | 7.3) ;;
