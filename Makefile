@@ -59,7 +59,7 @@ help:
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
-#:                  clang-tidy shellcheck spdx; default: all
+#:                  clang-tidy shellcheck robust spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
