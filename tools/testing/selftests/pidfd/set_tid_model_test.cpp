@@ -1082,6 +1082,7 @@ public:
 
 		const Actor actor = draw_actor(random);
 		const bool fresh = actor.active == actor.target && random.percent(25) &&
+				   model_.spaces[actor.active].level < max_pid_ns_level &&
 				   model_.is_inside(actor.user, model_.spaces[actor.active].owner);
 		const bool writes = alone_ && actor.active && random.percent(25);
 		const pid_t last = random.percent(30) ? model_.pid_max - 1 - random.below(3) :
@@ -1107,7 +1108,9 @@ public:
 			return mismatch(twice);
 		while (!exchange_->ready) {
 			if (exits_within(task.child, 0))
-				return mismatch("an actor cannot become what it is to be");
+				return mismatch(
+					std::string("an actor cannot become what it is to be: ") +
+					exchange_->wrong);
 			sched_yield();
 		}
 
@@ -1208,6 +1211,13 @@ private:
 		return true;
 	}
 
+	bool fails_at(const char *step)
+	{
+		snprintf(exchange_->wrong, sizeof(exchange_->wrong), "%s: %s", step,
+			 errno_name(errno));
+		return false;
+	}
+
 	/* Becomes what the actor is to be. */
 	bool become(const Actor &a, bool fresh, pid_t last)
 	{
@@ -1221,17 +1231,17 @@ private:
 		signal(SIGUSR1, SIG_IGN);
 		signal(64, SIG_IGN);
 		if (last && set_last_pid(last))
-			return false;
+			return fails_at("ns_last_pid");
 		if (a.target != a.active && setns(world_.ns(a.target).get(), CLONE_NEWPID))
-			return false;
+			return fails_at("setns() to the PID namespace");
 		if (a.user && setns(world_.ns(a.joined).get(), CLONE_NEWUSER))
-			return false;
+			return fails_at("setns() to the user namespace");
 		if (fresh && unshare(CLONE_NEWPID))
-			return false;
+			return fails_at("unshare()");
 		if (a.power == Actor::nobody && seteuid(65534))
-			return false;
+			return fails_at("seteuid()");
 		if (kept.count(a.power) && keep_capabilities(kept.at(a.power)))
-			return false;
+			return fails_at("the capabilities");
 		die_with_parent();
 		return true;
 	}
@@ -1749,11 +1759,16 @@ Totals run_together(uint64_t seed, double seconds, int workers, const Progress &
 	}
 	table->stop = true;
 	for (int i = 0; i < workers; i++) {
-		if (!exits_within(runners[i], 120000))
+		if (!exits_within(runners[i], 120000)) {
 			totals.mismatch += "worker " + std::to_string(i) + " hangs\n";
-		else if (runners[i].wait().code)
-			totals.mismatch += "seed " + std::to_string(seed) + ", worker " +
-					   std::to_string(i) + ":\n" + outcomes->of[i].text;
+			continue;
+		}
+		const ExitStatus status = runners[i].wait();
+		if (status.code)
+			totals.mismatch +=
+				"seed " + std::to_string(seed) + ", worker " + std::to_string(i) +
+				", ended with " + std::to_string(status.code) + ", signal " +
+				std::to_string(status.signal) + ":\n" + outcomes->of[i].text;
 	}
 	for (Child &keeper : keepers)
 		keeper.wait();
