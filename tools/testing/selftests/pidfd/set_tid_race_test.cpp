@@ -389,7 +389,7 @@ TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
 	const Shared<Next> next;
 	int first = 0;
 	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
-		Zombie chosen, automatic;
+		Zombie chosen;
 		Race race;
 
 		/* The other runner of the race has one, too. */
@@ -399,11 +399,7 @@ TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
 				 chosen.reap();
 				 return 0;
 			 });
-		race.add([&](int) { return automatic.create({}); },
-			 [&](int) {
-				 automatic.reap();
-				 return 0;
-			 });
+		race.add_claim({});
 		const int wrong = race.run(rounds(), [&](const Race::Results &results) {
 			const pid_t pid = next->pid;
 			const bool won = results[0] == pid && results[1] == pid + 1;
@@ -434,22 +430,13 @@ TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
 	SKIP_IF_MISSING(missing_last_pid());
 	constexpr pid_t low = 1000;
 	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
-		Zombie chosen, automatic;
 		Race race;
 
 		EXPECT_ERRNO(0, set_last_pid(low - 1));
 		race.add([&](int) { return set_last_pid(free_a - 1); },
 			 [&](int) { return set_last_pid(low - 1); });
-		race.add([&](int) { return chosen.create({ free_a }); },
-			 [&](int) {
-				 chosen.reap();
-				 return 0;
-			 });
-		race.add([&](int) { return automatic.create({}); },
-			 [&](int) {
-				 automatic.reap();
-				 return 0;
-			 });
+		race.add_claim({ free_a });
+		race.add_claim({});
 		const int wrong = race.run(rounds(), [&](const Race::Results &results) {
 			const long any = results[2];
 			/* The first two are those of the other runners. */
