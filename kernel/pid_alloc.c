@@ -56,7 +56,10 @@ static struct upid *upid_outwards(struct pid *pid, unsigned int i)
 	return &pid->numbers[pid->level - i];
 }
 
-/* pid_may_attach() reads pid_allocated without pidmap_lock. */
+/*
+ * pid_may_attach() and zap_pid_ns_processes() read pid_allocated without
+ * pidmap_lock.
+ */
 static bool ns_alive(const struct pid_namespace *ns)
 {
 	return READ_ONCE(ns->pid_allocated) & PIDNS_ADDING;
@@ -281,7 +284,7 @@ static void release_level(const struct upid *upid)
 		 * Only init is left, as one thread or as one and its exited
 		 * leader: it may be waiting in zap_pid_ns_processes().
 		 */
-		wake_up_process(ns->child_reaper);
+		wake_up_process(READ_ONCE(ns->child_reaper));
 		break;
 	case PIDNS_ADDING:
 		/*
