@@ -41,6 +41,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -972,6 +973,44 @@ private:
 
 	Fd top_;
 	std::vector<Level> inits_;
+	int error_ = 0;
+};
+
+/*
+ * An init that will be killed, held at the last moment at which its own
+ * namespace does not know yet, until the end of the scope.
+ */
+class HeldAtExit {
+public:
+	explicit HeldAtExit(const Child &init) : pid_(init.pid())
+	{
+		if (ptrace(PTRACE_SEIZE, pid_, nullptr, PTRACE_O_TRACEEXIT))
+			error_ = errno;
+	}
+	HeldAtExit(HeldAtExit &&other) noexcept
+		: pid_(std::exchange(other.pid_, 0)), error_(other.error_)
+	{
+	}
+	~HeldAtExit() { release(); }
+	int error() const { return error_; }
+
+	/* Waits until that moment has come. */
+	int wait() const
+	{
+		int status = 0;
+
+		if (waitpid(pid_, &status, __WALL) != pid_)
+			return errno;
+		return status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8) ? 0 : ECHILD;
+	}
+	void release()
+	{
+		if (pid_)
+			ptrace(PTRACE_DETACH, std::exchange(pid_, 0), nullptr, nullptr);
+	}
+
+private:
+	pid_t pid_;
 	int error_ = 0;
 };
 

@@ -105,6 +105,29 @@ TEST(row16_failed_claim_skips_no_pid)
 	EXPECT_CHECKS_PASS(inner);
 }
 
+/* The claim fails in the middle: a level further out has been asked for nothing. */
+TEST(row16_lost_ancestor_skips_no_pid)
+{
+	SKIP_IF_MISSING(missing_root());
+	NsChain chain(3);
+
+	ASSERT_ERRNO(0, chain.error());
+	const HeldAtExit inner(chain.init(3));
+	ASSERT_ERRNO(0, inner.error());
+	ASSERT_ERRNO(0, chain.init(2).kill());
+	ASSERT_ERRNO(0, inner.wait());
+
+	auto next_at_level_1 = [&] { return nspids(chain.run_at(1, getpid).child).at(0); };
+	const pid_t before = next_at_level_1();
+	for (const Pids &pids : { Pids{}, Pids{ free_a }, Pids{ free_a, free_b } }) {
+		const ChildrenIn scope(chain.ns(3));
+
+		ASSERT_ERRNO(0, scope.error());
+		EXPECT_ERRNO(ENOMEM, Request{}.pids(pids).attempt());
+	}
+	EXPECT_EQ(before + 1, next_at_level_1());
+}
+
 TEST(row17_chosen_pid_leaves_the_sequence_alone)
 {
 	SKIP_IF_MISSING(missing_root());

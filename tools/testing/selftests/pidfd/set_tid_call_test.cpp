@@ -10,7 +10,6 @@
 #include "set_tid.hpp"
 
 #include <limits.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 
 namespace
@@ -619,10 +618,7 @@ TEST(row12_target_lost_its_init)
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, find_free_pid() }).attempt());
 }
 
-/*
- * The init of the level above is gone, that of the target is held at the last
- * moment at which its own namespace does not know yet.
- */
+/* The init of the level above is gone, that of the target not quite. */
 TEST(row12_ancestor_lost_its_init)
 {
 	SKIP_IF_MISSING(missing_root());
@@ -630,14 +626,12 @@ TEST(row12_ancestor_lost_its_init)
 	NsChain chain(2);
 
 	ASSERT_ERRNO(0, chain.error());
-	const pid_t inner = chain.init(2).pid();
-	int status = 0;
+	const HeldAtExit inner(chain.init(2));
 
-	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, inner, nullptr, PTRACE_O_TRACEEXIT));
+	ASSERT_ERRNO(0, inner.error());
 	const ChildrenIn scope(chain.ns(2));
 	ASSERT_ERRNO(0, chain.init(1).kill());
-	ASSERT_EQ(inner, waitpid(inner, &status, __WALL));
-	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
+	ASSERT_ERRNO(0, inner.wait());
 
 	EXPECT_ERRNO(ENOMEM, Request{}.attempt());
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a }).attempt());
@@ -645,8 +639,6 @@ TEST(row12_ancestor_lost_its_init)
 	/* What is in use further in is answered first. */
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ 1, free_b, host }).attempt());
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, 1, host }).attempt());
-
-	EXPECT_EQ(0, ptrace(PTRACE_DETACH, inner, nullptr, nullptr));
 }
 
 TEST(row13_no_automatic_pid_left)

@@ -11,7 +11,6 @@
 #include "set_tid.hpp"
 
 #include <linux/userfaultfd.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 
 #include <optional>
@@ -483,7 +482,6 @@ void expect_end_of_levels(struct __test_metadata *_metadata, NsChain &chain,
 			  const std::vector<Fd> &ns, int dying, const Pids &all)
 {
 	for (int level = chain.depth(); level >= dying; level--) {
-		ptrace(PTRACE_DETACH, chain.init(level).pid(), nullptr, nullptr);
 		const bool ended = exits_within(chain.init(level), limit_ms);
 
 		EXPECT_TRUE(ended) TH_LOG("the init of level %d, killed at %d", level, dying);
@@ -952,17 +950,18 @@ TEST(row12_init_dies_while_a_claim_stands)
 			ns.push_back(open_ns(chain.init(level)));
 		StandingCall call(ns[depth - 1], all);
 		ASSERT_TRUE(call.stands());
+		std::vector<HeldAtExit> held;
 		for (int level = dying + 1; level <= depth; level++)
-			ASSERT_EQ(0, ptrace(PTRACE_SEIZE, chain.init(level).pid(), nullptr,
-					    PTRACE_O_TRACEEXIT));
+			held.emplace_back(chain.init(level));
 		chain.init(dying).kill();
-		for (int level = dying + 1; level <= depth; level++)
-			waitpid(chain.init(level).pid(), nullptr, __WALL);
+		for (const HeldAtExit &inner : held)
+			ASSERT_ERRNO(0, inner.wait());
 		/* The init may not have got there yet. */
 		while (claim_in(ns[dying - 1], { free_a - 1 }) != ENOMEM)
 			sched_yield();
 
 		EXPECT_ERRNO(ENOMEM, call.finish()) TH_LOG("level %d is dying", dying);
+		held.clear();
 		expect_end_of_levels(_metadata, chain, ns, dying, all);
 	}
 }
