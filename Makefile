@@ -21,7 +21,7 @@ export ROUNDS ?=
 export MUTANTS ?=
 export ONLY ?=
 
-locked := run kselftest soak native mutants coverage bench guest kernel tree refresh series check clean
+locked := run kselftest soak native mutants coverage bench criu guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -37,6 +37,8 @@ help:
 #:                  which test notices: build/mutants/table.md; over an hour the first time
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
 #:                  selftests run, compared with scripts/coverage-exceptions
+#: make criu        CRIU dumps processes, and restores them with the PIDs they had; ROUNDS (100)
+#:                  of it while others fork
 #: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
 #:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
@@ -96,6 +98,15 @@ coverage: guest
 bench: tree
 	@scripts/setup bench
 	@scripts/bench
+
+# What belongs to the guest depends on VARIANT, as its kernel does.
+criu: export VARIANT := criu
+criu: tree
+	@scripts/setup criu
+	@scripts/kernel
+	@scripts/selftests
+	@scripts/initramfs
+	@scripts/kselftest
 
 guest: kernel
 	@scripts/selftests

@@ -6,8 +6,8 @@
 # Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
 # (another place for what is made: make check has one), VARIANT (how the kernel is
 # configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's).
-# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, LOG, NAME
-# (of what is booted, in the names of logs), SLOW (how many times longer what runs in
+# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, IMAGE (the
+# guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times longer what runs in
 # this kernel may take).
 
 set -euo pipefail
@@ -29,6 +29,10 @@ TREE=$B/linux
 LOG=$B/log
 OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
 NAME=${NAME:-${OBJ##*/}}
+case $VARIANT in
+criu) IMAGE=$B/initramfs-criu.gz ;;
+*) IMAGE=$B/initramfs.gz ;;
+esac
 case $VARIANT in
 kasan | kcsan) SLOW=8 ;;
 *) SLOW=1 ;;
