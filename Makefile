@@ -20,6 +20,8 @@ export SEED ?=
 export ROUNDS ?=
 export MUTANTS ?=
 export ONLY ?=
+export CRIU_SRC ?=
+export ZDTM ?=
 
 locked := run kselftest soak native mutants coverage bench criu guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
@@ -38,7 +40,8 @@ help:
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
 #:                  selftests run, compared with scripts/coverage-exceptions
 #: make criu        CRIU dumps processes, and restores them with the PIDs they had; ROUNDS (100)
-#:                  of it while others fork
+#:                  of it while others fork. CRIU_SRC=/path/to/criu: tests of that checkout's
+#:                  own suite instead, ZDTM='static/pid00 ...'; default: those about PIDs
 #: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
 #:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
@@ -102,7 +105,8 @@ bench: tree
 # What belongs to the guest depends on VARIANT, as its kernel does.
 criu: export VARIANT := criu
 criu: tree
-	@scripts/setup criu
+	@scripts/setup $(if $(CRIU_SRC),zdtm,criu)
+	@$(if $(CRIU_SRC),scripts/zdtm build)
 	@scripts/kernel
 	@scripts/selftests
 	@scripts/initramfs

@@ -5,7 +5,8 @@
 #
 # Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
 # (another place for what is made: make check has one), VARIANT (how the kernel is
-# configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's).
+# configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's),
+# CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
 # Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, IMAGE (the
 # guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times longer what runs in
 # this kernel may take).
@@ -29,8 +30,10 @@ TREE=$B/linux
 LOG=$B/log
 OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
 NAME=${NAME:-${OBJ##*/}}
+CRIU_SRC=${CRIU_SRC:-}
+[ "$VARIANT" = criu ] || CRIU_SRC=
 case $VARIANT in
-criu) IMAGE=$B/initramfs-criu.gz ;;
+criu) IMAGE=$B/initramfs-${CRIU_SRC:+zdtm-}criu.gz ;;
 *) IMAGE=$B/initramfs.gz ;;
 esac
 case $VARIANT in
