@@ -378,8 +378,8 @@ const char *missing_criu()
 {
 	if (access(criu, X_OK))
 		return "needs CRIU, as /usr/sbin/criu";
-	if (access("/proc/self/task/self/children", F_OK) && read_file("/proc/self/stat").empty())
-		return "needs /proc";
+	if (const char *missing = missing_last_pid())
+		return missing;
 	return missing_root();
 }
 
@@ -545,7 +545,6 @@ FIXTURE_VARIANT_ADD(criu, shell_job){ "shell_job" };
 
 FIXTURE_SETUP(criu)
 {
-	SKIP_IF_MISSING(missing_criu());
 }
 
 FIXTURE_TEARDOWN(criu)
@@ -618,7 +617,6 @@ TEST_F(criu, comes_back_as_it_was)
 /* Seen to be opened, or else the tests above would show nothing. */
 TEST(last_pid_watch_sees_a_writer)
 {
-	SKIP_IF_MISSING(missing_last_pid());
 	const LastPidWatch watch;
 
 	ASSERT_TRUE(watch.valid());
@@ -634,7 +632,6 @@ TEST(last_pid_watch_sees_a_writer)
  */
 TEST(exited_leader_can_be_put_back)
 {
-	SKIP_IF_MISSING(missing_criu());
 	Subject subject("exited_leader");
 
 	ASSERT_ERRNO(0, subject.error());
@@ -664,7 +661,6 @@ TEST(exited_leader_can_be_put_back)
 
 TEST(pid_that_is_taken)
 {
-	SKIP_IF_MISSING(missing_criu());
 	Subject subject("tree");
 
 	ASSERT_ERRNO(0, subject.error());
@@ -687,7 +683,6 @@ FIXTURE(rounds){};
 
 FIXTURE_SETUP(rounds)
 {
-	SKIP_IF_MISSING(missing_criu());
 }
 
 FIXTURE_TEARDOWN(rounds)
@@ -750,5 +745,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "--workload"))
 		return run_workload(argv[2], argv[3]);
+	if (const char *missing = missing_criu())
+		ksft_exit_skip("%s\n", missing);
 	return test_harness_run(argc, argv);
 }
