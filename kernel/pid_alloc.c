@@ -108,6 +108,10 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 			   claim_automatic(upid);
 }
 
+/*
+ * After an error, which @pid will not outlive, its inode number tells which
+ * level could not be claimed.
+ */
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
 {
 	unsigned int i;
@@ -124,6 +128,7 @@ static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
 
 undo:
 	err = PTR_ERR(claimed[i]);
+	pid->ino = i;
 	while (i--) {
 		struct upid *upid = upid_outwards(pid, i);
 
@@ -242,9 +247,16 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	if (!err)
 		return pid;
 
+	if (err == -ESRCH)
+		err = -ENOMEM;
+	if (set_tid_size)
+		set_tid_refused(upid_outwards(pid, pid->ino)->ns,
+				pid->ino < set_tid_size ? set_tid[pid->ino] : 0,
+				err);
+
 	/* It was never published: nobody can hold on to it. */
 	kmem_cache_free(ns->pid_cachep, pid);
-	return ERR_PTR(err == -ESRCH ? -ENOMEM : err);
+	return ERR_PTR(err);
 }
 
 /**

@@ -72,7 +72,7 @@ int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
  *	   first process that is not PID 1, %-EPERM for a missing capability.
  *	   %-EINVAL also for more PIDs than @ns has levels.
  */
-int set_tid_permit(const struct pid_namespace *ns, const pid_t *set_tid,
+int set_tid_permit(struct pid_namespace *ns, const pid_t *set_tid,
 		   size_t size)
 {
 	const struct user_namespace *permitted = NULL;
@@ -80,19 +80,19 @@ int set_tid_permit(const struct pid_namespace *ns, const pid_t *set_tid,
 	size_t i;
 
 	if (size > ns->level + 1)
-		return -EINVAL;
+		return set_tid_refused(ns, set_tid[ns->level + 1], -EINVAL);
 
 	for (i = 0; i < size; i++, ns = ns->parent) {
 		if (set_tid[i] < 1 || set_tid[i] >= end)
-			return -EINVAL;
+			return set_tid_refused(ns, set_tid[i], -EINVAL);
 		if (set_tid[i] != 1 && !READ_ONCE(ns->child_reaper))
-			return -EINVAL;
+			return set_tid_refused(ns, set_tid[i], -EINVAL);
 
 		/* Nested namespaces mostly share an owner: ask once for a run. */
 		if (ns->user_ns == permitted)
 			continue;
 		if (!checkpoint_restore_ns_capable(ns->user_ns))
-			return -EPERM;
+			return set_tid_refused(ns, set_tid[i], -EPERM);
 		permitted = ns->user_ns;
 	}
 

@@ -10,7 +10,8 @@
 
 bool set_tid_args_valid(u64 uptr, u64 size);
 int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size);
-int set_tid_permit(const struct pid_namespace *ns, const pid_t *set_tid,
+int set_tid_permit(struct pid_namespace *ns, const pid_t *set_tid,
 		   size_t size);
+int set_tid_refused(struct pid_namespace *ns, pid_t nr, int error);
 
 #endif /* _KERNEL_SET_TID_H */

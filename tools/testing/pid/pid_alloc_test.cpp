@@ -421,6 +421,41 @@ TEST_F(alloc_pid, row11_init_of_a_namespace_is_in_use)
 	EXPECT_EQ(-EEXIST, w.try_alloc(nss[2], { 1000, 1000, 1 }));
 }
 
+/* What set_tid_refused() is told of one call, with the lock not held. */
+TEST_F(alloc_pid, refused_request_is_told_once)
+{
+	world w;
+	const auto nss = w.chain(4);
+	auto told = [&](int err, const tids &wanted) {
+		shim_refusal before, after;
+
+		shim_get_refusal(&before);
+		EXPECT_EQ(err, w.try_alloc(nss.back(), wanted));
+		shim_get_refusal(&after);
+		after.count -= before.count;
+		return after;
+	};
+	auto expect = [&](unsigned int level, int nr, int err, const tids &wanted) {
+		const shim_refusal last = told(err, wanted);
+
+		EXPECT_EQ(1u, last.count);
+		EXPECT_EQ(level, last.level);
+		EXPECT_EQ(nr, last.nr);
+		EXPECT_EQ(err, last.error);
+	};
+
+	EXPECT_EQ(0u, told(0, ask(5)).count);
+	expect(4, 6, -EINVAL, { 1, 2, 3, 4, 5, 6, 7 });
+	expect(2, 0, -EINVAL, { 2000, 2001, 0, -1 });
+	expect(4, 1, -EEXIST, { 1, 1 });
+	expect(1, 1, -EEXIST, { 2000, 2001, 2002, 1, 2003 });
+	for (pid_namespace *ns : nss)
+		shim_disable_pid_allocation(ns);
+	expect(4, 2000, -ENOMEM, { 2000 });
+	/* No request: nothing is told. */
+	EXPECT_EQ(0u, told(-ENOMEM, {}).count);
+}
+
 TEST_F(alloc_pid, row12_namespace_at_any_level_lost_its_init)
 {
 	for (unsigned int level : some_levels) {

@@ -85,6 +85,16 @@ bool shim_pid_may_attach(const struct pid *pid);
 bool shim_set_tid_args_valid(uint64_t uptr, uint64_t size);
 int shim_set_tid_copy_from_user(pid_t *set_tid, uint64_t uptr, size_t size);
 
+/* What this thread was told of refused requests; the rest is of the last one. */
+struct shim_refusal {
+	unsigned long count;
+	unsigned int level;
+	int nr;
+	int error;
+};
+
+void shim_get_refusal(struct shim_refusal *refusal);
+
 /* As release_task() does: with interrupts off. */
 void shim_free_pid_irqs_off(struct pid *pid);
 

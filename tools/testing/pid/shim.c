@@ -698,6 +698,27 @@ int shim_set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
 {
 	return set_tid_copy_from_user(set_tid, uptr, size);
 }
+
+/* Instead of kernel/set_tid_trace.c. */
+static __thread struct shim_refusal refusal;
+
+int set_tid_refused(struct pid_namespace *ns, pid_t nr, int error)
+{
+#ifndef SHIM_FAST
+	/* With nothing held, is the rule. */
+	might_sleep();
+	refusal.count++;
+	refusal.level = ns->level;
+	refusal.nr = nr;
+	refusal.error = error;
+#endif
+	return error;
+}
+
+void shim_get_refusal(struct shim_refusal *last)
+{
+	*last = refusal;
+}
 #endif
 
 void shim_read_lock(void)
