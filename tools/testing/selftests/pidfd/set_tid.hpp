@@ -1015,6 +1015,82 @@ private:
 };
 
 /*
+ * Refused requests
+ */
+
+/* Inode number of a process's PID namespace, as the kernel tells it, or 0. */
+inline unsigned long pid_ns_inode(pid_t pid)
+{
+	struct stat st = {};
+
+	return stat(("/proc/" + std::to_string(pid) + "/ns/pid").c_str(), &st) ? 0 : st.st_ino;
+}
+
+/*
+ * What the kernel says of refused requests of this process and of children it
+ * has from now on: the trace event set_tid_refused, in a tracefs instance of
+ * its own, which is gone at the end of the scope. The caller is in the initial
+ * PID namespace.
+ */
+class RefusalTrace {
+public:
+	RefusalTrace() : dir_(tracefs() + ("/instances/set_tid." + std::to_string(getpid())))
+	{
+		if (access((tracefs() + std::string("/events/set_tid")).c_str(), F_OK)) {
+			missing_ =
+				"needs a kernel with the trace event set_tid_refused, and tracefs";
+			return;
+		}
+		if (mkdir(dir_.c_str(), 0700)) {
+			missing_ = "needs the right to make an instance in tracefs";
+			return;
+		}
+		made_ = true;
+		if (write_file(dir_ + "/set_event_pid", std::to_string(getpid())) ||
+		    write_file(dir_ + "/options/event-fork", "1") ||
+		    write_file(dir_ + "/events/set_tid/set_tid_refused/enable", "1"))
+			missing_ = "needs the right to trace";
+	}
+	RefusalTrace(const RefusalTrace &) = delete;
+	~RefusalTrace()
+	{
+		if (made_)
+			rmdir(dir_.c_str());
+	}
+
+	/* Why it says nothing, or a null pointer. */
+	const char *missing() const { return missing_; }
+
+	/* One line for each refused request since the last time: "level=0 ns=...". */
+	std::vector<std::string> take()
+	{
+		static constexpr std::string_view name = "set_tid_refused: ";
+		const std::string trace = read_file(dir_ + "/trace");
+		std::vector<std::string> lines;
+
+		for (size_t at = trace.find(name); at != trace.npos; at = trace.find(name, at)) {
+			at += name.size();
+			lines.push_back(trace.substr(at, trace.find('\n', at) - at));
+		}
+		close(open((dir_ + "/trace").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+		return lines;
+	}
+
+private:
+	static std::string tracefs()
+	{
+		const std::string mounted = "/sys/kernel/tracing";
+
+		return access((mounted + "/events").c_str(), F_OK) ? "/sys/kernel/debug/tracing" :
+								     mounted;
+	}
+
+	std::string dir_;
+	bool made_ = false;
+	const char *missing_ = nullptr;
+};
+
+/*
  * Privileges
  */
 

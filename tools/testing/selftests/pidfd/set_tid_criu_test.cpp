@@ -668,10 +668,18 @@ TEST(pid_that_is_taken)
 	ASSERT_EQ(0, subject.dump());
 	{
 		const Spawned holder = Request{}.pids({ before.pids.back() }).sleeping();
+		RefusalTrace trace;
 
 		ASSERT_ERRNO(0, holder.error);
 		EXPECT_NE(0, subject.restore());
 		TH_LOG("CRIU: %s", first_line_with(subject.log("restore"), "Error").c_str());
+		if (trace.missing())
+			TH_LOG("the kernel: nothing more (%s)", trace.missing());
+		for (const std::string &line : trace.take()) {
+			TH_LOG("the kernel: %s", line.c_str());
+			EXPECT_NE(line.npos, line.find("holder=process holder_pid=" +
+						       std::to_string(holder.child.pid())));
+		}
 		for (pid_t pid : before.pids)
 			EXPECT_EQ(pid == before.pids.back(), pid_in_use(pid));
 	}
