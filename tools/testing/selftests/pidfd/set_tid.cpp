@@ -34,6 +34,8 @@ static const char usage[] =
 	"                           and run COMMAND as the first process of the last\n"
 	"  -e, --enter PID          start from the PID namespace of process PID\n"
 	"  -u, --user UID           become this user, without capabilities, before asking\n"
+	"  -x, --explain            if the request is refused, tell what the kernel says of\n"
+	"                           it: level, namespace, who has the PID (takes tracefs)\n"
 	"  -r, --report             tell what was requested, what came of it, and how long\n"
 	"                           it took\n"
 	"  -h, --help               show this text\n"
@@ -75,6 +77,7 @@ struct Options {
 	std::optional<pid_t> enter;
 	std::optional<uid_t> user;
 	bool report = false;
+	bool explain = false;
 	char **command = nullptr;
 };
 
@@ -118,13 +121,14 @@ static Options parse_options(int argc, char **argv)
 		{ "enter", required_argument, nullptr, 'e' },
 		{ "user", required_argument, nullptr, 'u' },
 		{ "report", no_argument, nullptr, 'r' },
+		{ "explain", no_argument, nullptr, 'x' },
 		{ "help", no_argument, nullptr, 'h' },
 		{},
 	};
 	Options parsed;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+p:n::e:u:rh", options, nullptr)) != -1) {
+	while ((c = getopt_long(argc, argv, "+p:n::e:u:xrh", options, nullptr)) != -1) {
 		switch (c) {
 		case 'p':
 			if (!parsed.pids.empty())
@@ -142,6 +146,9 @@ static Options parse_options(int argc, char **argv)
 		case 'u':
 			/* The highest number stands for "no user". */
 			parsed.user = parse_number<uid_t>("--user", optarg, 0, UINT32_MAX - 1);
+			break;
+		case 'x':
+			parsed.explain = true;
 			break;
 		case 'r':
 			parsed.report = true;
@@ -610,6 +617,35 @@ static int wait_for_command(Child &command, const Fd &signals, bool is_init)
 	return status.signal ? 128 + status.signal : status.code;
 }
 
+/*
+ * What the kernel has said of the first request that it refused: those after it
+ * were to find the PID to blame.
+ */
+static std::string explanation(RefusalTrace &trace)
+{
+	const std::vector<std::string> lines = trace.take();
+	unsigned int level, ns;
+	int pid, error, holder_pid;
+	char holder[16], comm[16];
+
+	if (lines.empty())
+		return "the kernel says nothing: it was not the PIDs";
+	const int known = sscanf(lines[0].c_str(),
+				 "level=%u ns=%u pid=%d error=%d holder=%15s holder_pid=%d "
+				 "holder_comm=%15[^\n]",
+				 &level, &ns, &pid, &error, holder, &holder_pid, comm);
+	if (known < 6)
+		return "the kernel says: " + lines[0];
+	std::string text = "level " + std::to_string(level) + ", namespace " + std::to_string(ns) +
+			   (pid ? ", PID " + std::to_string(pid) : ", automatic PID");
+	if (error == -EEXIST && known == 7)
+		text += ": held by " + std::string(holder) + " " + std::to_string(holder_pid) +
+			" (" + comm + ")";
+	else if (error == -EEXIST)
+		text += ": nobody has it any more";
+	return text;
+}
+
 static int run(const Options &options)
 {
 	const sigset_t forwarded = forwarded_signals();
@@ -619,6 +655,13 @@ static int run(const Options &options)
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &forwarded, &mask);
 	const Fd signals(signalfd(-1, &forwarded, SFD_CLOEXEC));
+
+	std::optional<RefusalTrace> trace;
+	if (options.explain) {
+		trace.emplace();
+		if (trace->missing())
+			fail("--explain %s", trace->missing());
+	}
 
 	NsChain chain;
 	int level = static_cast<int>(nspids_of_self().size()) - 1;
@@ -644,7 +687,8 @@ static int run(const Options &options)
 		     outcome->user_error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : "",
 		     errno_name(outcome->user_error));
 	if (outcome->error)
-		fail("%s", Refusal(options, target_level, *outcome).text().c_str());
+		fail("%s%s", Refusal(options, target_level, *outcome).text().c_str(),
+		     trace ? ("\nset_tid: " + explanation(*trace)).c_str() : "");
 
 	const uint64_t read_start = now_ns();
 	Fd pidfd(outcome->pidfd);
