@@ -57,14 +57,14 @@ help:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
 #:                  failures that scripts/stock-expected lists; KERNEL=7.3 is for make shell
 #: DEBUG=kasan      a kernel that looks for mistakes: KASAN, UBSAN, lockdep, debug objects, and
-#:                  in kselftest kmemleak; DEBUG=kcsan: data races. With KERNEL=stock, too.
-#:                  An hour, not minutes
+#:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
+#:                  KERNEL=stock, too
 #: KDIR=/path       your own Linux 6.12 instead of Debian's; it is only read
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
-#:                  clang-tidy shellcheck robust spdx; default: all
+#:                  clang-tidy shellcheck robust native mutants spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
