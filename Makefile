@@ -67,7 +67,8 @@ help:
 #:                  clang-tidy shellcheck robust native mutants spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
-#: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200)   MEM=megabytes  default 1024 (2048)
+#: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200, criu: 3600)
+#: MEM=megabytes    default 1024 (DEBUG, criu: 2048)
 
 ifeq ($(LOCKED),)
 
