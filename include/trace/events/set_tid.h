@@ -50,13 +50,13 @@ TRACE_EVENT(set_tid_refused,
 	TP_ARGS(ns, nr, error, holder),
 
 	TP_STRUCT__entry(
-		__field(	unsigned int,	level		)
-		__field(	unsigned int,	ns		)
-		__field(	pid_t,		pid		)
-		__field(	int,		error		)
-		__field(	int,		holder		)
-		__field(	pid_t,		holder_pid	)
-		__array(	char,		holder_comm, TASK_COMM_LEN)
+		__field(unsigned int, level)
+		__field(unsigned int, ns)
+		__field(pid_t, pid)
+		__field(int, error)
+		__field(int, holder)
+		__field(pid_t, holder_pid)
+		__array(char, holder_comm, TASK_COMM_LEN)
 	),
 
 	TP_fast_assign(
