@@ -41,10 +41,16 @@
  */
 static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
 
-/* The slots that the claim under way has got. Protected by pidmap_lock. */
-static void __rcu **claimed[SET_TID_MAX];
+/*
+ * The slots that the claim under way has got, one for each level. Protected by
+ * pidmap_lock.
+ */
+static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
 
-/* Inode number of the last pidfd inode handed out; 1 is the root of pidfs. */
+/*
+ * Number of the last struct pid that was published, which is the inode number
+ * of its pidfds. The low ones are left to pidfs: 1 is its root.
+ */
 static u64 pidfs_ino = RESERVED_PIDS;
 
 /*
@@ -109,8 +115,8 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 }
 
 /*
- * After an error, which @pid will not outlive, its inode number tells which
- * level could not be claimed.
+ * After an error the level that could not be claimed is in @pid->ino: nobody
+ * else will see this @pid, and a variable would cost every fork() something.
  */
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
 {
@@ -195,6 +201,7 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 	pid->level = ns->level;
 	spin_lock_init(&pid->lock);
 	pid->stashed = NULL;
+	pid->ino = 0;
 	for (type = 0; type < PIDTYPE_MAX; type++)
 		INIT_HLIST_HEAD(&pid->tasks[type]);
 	INIT_HLIST_HEAD(&pid->inodes);
@@ -293,8 +300,8 @@ static void release_level(const struct upid *upid)
 	case 2:
 	case 1:
 		/*
-		 * Only init is left, as one thread or as one and its exited
-		 * leader: it may be waiting in zap_pid_ns_processes().
+		 * Perhaps only init is left, as one thread or as one and its
+		 * exited leader, and waits for that in zap_pid_ns_processes().
 		 */
 		wake_up_process(READ_ONCE(ns->child_reaper));
 		break;
