@@ -26,24 +26,28 @@ static struct task_struct *holding_task(struct pid *pid,
 	struct task_struct *task = pid_task(pid, PIDTYPE_PID);
 
 	if (task) {
-		if (READ_ONCE(task->exit_state))
+		/* No lock: it may exit meanwhile, and that is fine. */
+		if (data_race(task->exit_state))
 			holder->kind = SET_TID_HELD_BY_ZOMBIE;
-		else if (thread_group_leader(task))
+		else if (pid_has_task(pid, PIDTYPE_TGID))
 			holder->kind = SET_TID_HELD_BY_PROCESS;
 		else
 			holder->kind = SET_TID_HELD_BY_THREAD;
+		holder->pid = pid_nr(pid);
 		return task;
 	}
 
 	task = pid_task(pid, PIDTYPE_PGID);
 	if (task) {
 		holder->kind = SET_TID_HELD_BY_GROUP;
-		return task;
-	}
-
-	task = pid_task(pid, PIDTYPE_SID);
-	if (task)
+	} else {
+		task = pid_task(pid, PIDTYPE_SID);
+		if (!task)
+			return NULL;
 		holder->kind = SET_TID_HELD_BY_SESSION;
+	}
+	/* Nor here: a thread that execs takes the PID of its leader. */
+	holder->pid = data_race(task_pid_nr(task));
 	return task;
 }
 
@@ -54,10 +58,8 @@ static void find_holder(struct pid_namespace *ns, pid_t nr,
 
 	rcu_read_lock();
 	task = holding_task(find_pid_ns(nr, ns), holder);
-	if (task) {
-		holder->pid = task_pid_nr(task);
+	if (task)
 		get_task_comm(holder->comm, task);
-	}
 	rcu_read_unlock();
 }
 
