@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <sys/signalfd.h>
-#include <time.h>
 
 #include <algorithm>
 #include <charconv>
@@ -194,14 +193,6 @@ private:
 
 	Shared<std::atomic<int>> state_;
 };
-
-static uint64_t now_ns()
-{
-	timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* What the helper found out. */
 struct Outcome {

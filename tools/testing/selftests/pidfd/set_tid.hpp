@@ -46,6 +46,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -116,8 +117,17 @@ inline std::string to_string(const Pids &pids)
 }
 
 /*
- * Descriptors, files and memory
+ * Time, descriptors, files and memory
  */
+
+/* Of a clock that only goes forward, the same one in every process. */
+inline uint64_t now_ns()
+{
+	struct timespec now = {};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * uint64_t{ 1000000000 } + now.tv_nsec;
+}
 
 class Fd {
 public:

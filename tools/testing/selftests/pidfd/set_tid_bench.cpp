@@ -21,7 +21,6 @@
 
 #include <getopt.h>
 #include <sys/personality.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -51,14 +50,6 @@ struct Options {
 void print(const std::string &name, double value)
 {
 	printf("%s %.10g\n", name.c_str(), value);
-}
-
-uint64_t now_ns()
-{
-	timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * uint64_t{ 1000000000 } + t.tv_nsec;
 }
 
 /* The mean of the middle half: without the calls that an interrupt hit. */

@@ -13,8 +13,6 @@
 #include "../kselftest_harness.h"
 #include "set_tid.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 #include <set>
 
@@ -36,6 +34,12 @@ int rounds()
 int rounds_with_a_namespace()
 {
 	return std::max(rounds() / 20, 20);
+}
+
+/* Nothing happens at the same time on one. */
+const char *missing_cpus()
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? nullptr : "needs two CPUs";
 }
 
 /* Lets some processes go at the same time, over and over. */
@@ -140,12 +144,18 @@ public:
 		    });
 	}
 
-	/* judge(results) says whether a round's outcome is a possible one. */
+	/*
+	 * judge(results) says whether a round's outcome is a possible one. Returns
+	 * the number of rounds whose outcome is not; one more if in no round any two
+	 * did their thing at the same time.
+	 */
 	template <typename Judge> int run(int rounds, Judge judge)
 	{
 		const int count = runners_.size();
 		std::vector<Child> others;
 		int wrong = 0;
+
+		together_ = 0;
 
 		for (int i = 1; i < count; i++) {
 			auto body = [this, i, count, rounds] {
@@ -162,12 +172,16 @@ public:
 			step(0, count, round, [&] {
 				const Results results(state_->results, state_->results + count);
 
+				together_ += any_two_overlap(count);
 				wrong += !judge(results);
 			});
 		for (Child &child : others)
 			wrong += child.wait().code != 0;
-		return wrong;
+		return wrong + !together_;
 	}
+
+	/* In how many rounds of the last run any two did so. */
+	int together() const { return together_; }
 
 private:
 	struct Runner {
@@ -176,12 +190,27 @@ private:
 	struct State {
 		Barrier start, done, judged, end;
 		long results[8] = {};
+		uint64_t begun[8] = {}, ended[8] = {};
 	};
+
+	bool any_two_overlap(int count) const
+	{
+		for (int i = 0; i < count; i++) {
+			for (int j = 0; j < i; j++) {
+				if (std::max(state_->begun[i], state_->begun[j]) <
+				    std::min(state_->ended[i], state_->ended[j]))
+					return true;
+			}
+		}
+		return false;
+	}
 
 	template <typename Fn> void step(int i, int count, int round, Fn judge)
 	{
 		state_->start.meet(count);
+		state_->begun[i] = now_ns();
 		state_->results[i] = runners_[i].act(round);
+		state_->ended[i] = now_ns();
 		state_->done.meet(count);
 		judge();
 		state_->judged.meet(count);
@@ -192,6 +221,7 @@ private:
 
 	const Shared<State> state_;
 	std::vector<Runner> runners_;
+	int together_ = 0;
 };
 
 /*
@@ -225,15 +255,15 @@ std::set<std::vector<bool>> possible_winners(const std::vector<Pids> &claims)
 	return possible;
 }
 
-/* Counts the rounds with an outcome that no order of these claims has. */
-int race_for(const std::vector<Pids> &claims, int rounds)
+/* Counts the rounds with an outcome that no order of these claims has: see Race::run(). */
+int race_for(const std::vector<Pids> &claims, int rounds, int &together)
 {
 	const auto possible = possible_winners(claims);
 	Race race;
 
 	for (const Pids &pids : claims)
 		race.add_claim(pids);
-	return race.run(rounds, [&](const Race::Results &results) {
+	const int wrong = race.run(rounds, [&](const Race::Results &results) {
 		std::vector<bool> won;
 
 		for (long result : results) {
@@ -243,6 +273,9 @@ int race_for(const std::vector<Pids> &claims, int rounds)
 		}
 		return possible.count(won) > 0;
 	});
+
+	together += race.together();
+	return wrong;
 }
 
 } // namespace
@@ -257,6 +290,7 @@ FIXTURE(race)
 FIXTURE_SETUP(race)
 {
 	SKIP_IF_MISSING(missing_root());
+	SKIP_IF_MISSING(missing_cpus());
 	self->chain = new NsChain(1);
 	ASSERT_ERRNO(0, self->chain->error());
 	for (pid_t &host : self->hosts)
@@ -279,13 +313,16 @@ TEST_F_TIMEOUT(race, row20_one_of_two_callers_wins, 3600)
 		{ { free_a, hosts[0] }, { free_b, hosts[0] } },
 	};
 
+	int together = 0;
+
 	{
 		const ChildrenIn scope(self->chain->ns(1));
 		for (const auto &pair : pairs)
-			EXPECT_EQ(0, race_for(pair, rounds()));
+			EXPECT_EQ(0, race_for(pair, rounds(), together));
 	}
-	EXPECT_EQ(0, race_for({ { hosts[0] }, { hosts[0] } }, rounds()));
-	TH_LOG("%zu rounds", (pairs.size() + 1) * rounds());
+	EXPECT_EQ(0, race_for({ { hosts[0] }, { hosts[0] } }, rounds(), together));
+	TH_LOG("%zu rounds, in %d of them at the same time", (pairs.size() + 1) * rounds(),
+	       together);
 }
 
 /*
@@ -296,13 +333,16 @@ TEST_F_TIMEOUT(race, row20_three_callers_end_as_in_some_order, 3600)
 {
 	const ChildrenIn scope(self->chain->ns(1));
 	const pid_t *hosts = self->hosts;
+	const std::vector<std::vector<Pids>> triples = {
+		{ { free_a, hosts[0] }, { free_a, hosts[1] }, { free_b, hosts[1] } },
+		{ { free_a, hosts[0] }, { free_b, hosts[0] }, { free_a, hosts[2] } },
+		{ { free_a }, { free_a }, { free_a } },
+	};
+	int together = 0;
 
-	EXPECT_EQ(0, race_for({ { free_a, hosts[0] }, { free_a, hosts[1] }, { free_b, hosts[1] } },
-			      rounds()));
-	EXPECT_EQ(0, race_for({ { free_a, hosts[0] }, { free_b, hosts[0] }, { free_a, hosts[2] } },
-			      rounds()));
-	EXPECT_EQ(0, race_for({ { free_a }, { free_a }, { free_a } }, rounds()));
-	TH_LOG("%d rounds", 3 * rounds());
+	for (const auto &triple : triples)
+		EXPECT_EQ(0, race_for(triple, rounds(), together));
+	TH_LOG("%zu rounds, in %d of them at the same time", triples.size() * rounds(), together);
 }
 
 /*
@@ -319,23 +359,31 @@ TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 	Pids taken(depth, free_a);
 	const int claims = 12 * rounds();
 
+	const Shared<std::atomic<int>> failures;
+
 	taken.push_back(getpid());
 	Spawned failing = run_in_child([&] {
 		Zombie zombie;
 
 		while (zombie.attempt(taken) == EEXIST)
-			;
+			++*failures;
 		return 0;
 	});
 	int refused = 0;
 	Zombie zombie;
 
 	ASSERT_ERRNO(0, failing.error);
+	while (!*failures && !exits_within(failing.child, 0))
+		sched_yield();
+	const int before = failures->load();
 	for (int i = 0; i < claims; i++)
 		refused += !!zombie.attempt({ free_a });
 	EXPECT_EQ(0, refused);
+	/* There was something to be refused for. */
+	EXPECT_LT(before, failures->load());
 	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
-	TH_LOG("%d claims, %d refused", claims, refused);
+	TH_LOG("%d claims and %d that failed, %d refused", claims, failures->load() - before,
+	       refused);
 }
 
 /* And it is nobody's: there is nothing behind it that could be found. */
@@ -414,7 +462,8 @@ TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
 			return right;
 		});
 		EXPECT_EQ(0, wrong);
-		TH_LOG("%d rounds, the chosen one was first in %d", rounds(), first);
+		TH_LOG("%d rounds, in %d of them at the same time; the chosen one was first in %d",
+		       rounds(), race.together(), first);
 	}));
 
 	EXPECT_CHECKS_PASS(task);
@@ -449,7 +498,7 @@ TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
 			return results[1] == free_a && (before || any == free_a + 1);
 		});
 		EXPECT_EQ(0, wrong);
-		TH_LOG("%d rounds", rounds());
+		TH_LOG("%d rounds, in %d of them at the same time", rounds(), race.together());
 	}));
 
 	EXPECT_CHECKS_PASS(task);
@@ -462,7 +511,7 @@ TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
 TEST_F_TIMEOUT(race, row11_holder_exits_and_is_reaped, 3600)
 {
 	struct Holder {
-		std::atomic<bool> reaped = false;
+		std::atomic<bool> reaped = false, asked = false;
 	};
 	const ChildrenIn scope(self->chain->ns(1));
 	const Pids pids = { free_a, self->hosts[0] };
@@ -471,13 +520,18 @@ TEST_F_TIMEOUT(race, row11_holder_exits_and_is_reaped, 3600)
 	int early = 0;
 	Race race;
 
-	/* Two rounds of a race are one of this: create, then reap and claim. */
+	/*
+	 * Two rounds of a race are one of this: create, then reap and claim. Every
+	 * other time the PIDs have been asked for before they are given back.
+	 */
 	race.add(
 		[&](int round) {
 			if (round % 2 == 0) {
-				holder->reaped = false;
+				holder->reaped = holder->asked = false;
 				return held.create(pids);
 			}
+			while (round % 4 == 1 && !holder->asked)
+				sched_yield();
 			held.reap();
 			holder->reaped = true;
 			return 1L;
@@ -493,6 +547,7 @@ TEST_F_TIMEOUT(race, row11_holder_exits_and_is_reaped, 3600)
 			do {
 				late = holder->reaped;
 				result = claimed.create(pids);
+				holder->asked = true;
 				tries++;
 			} while (result == -EEXIST && !late);
 			claimed.reap();
@@ -504,6 +559,7 @@ TEST_F_TIMEOUT(race, row11_holder_exits_and_is_reaped, 3600)
 		return results[0] > 0 && results[1] > 0;
 	});
 	EXPECT_EQ(0, wrong);
+	EXPECT_LE(rounds() / 2, early);
 	TH_LOG("%d rounds, %d of them with a claim that was too early", rounds(), early);
 }
 
@@ -559,7 +615,7 @@ TEST_F_TIMEOUT(race, row20_two_wait_for_a_pid_to_be_given_back, 3600)
 	});
 	held.reap();
 	EXPECT_EQ(0, wrong);
-	TH_LOG("%d rounds", rounds());
+	TH_LOG("%d rounds, in %d of them at the same time", rounds(), race.together());
 }
 
 /*
