@@ -169,6 +169,21 @@ TEST(row03_structure_larger_than_known)
 	EXPECT_ERRNO(E2BIG, attempt(buffer.data(), page));
 }
 
+TEST(row03_structure_that_cannot_be_read)
+{
+	const HalfMapped memory;
+	const clone_args args = Request{}.args();
+
+	for (size_t readable = 0; readable < sizeof(args); readable += 8) {
+		const auto start = static_cast<uintptr_t>(memory.before_end(readable));
+		void *const cut = reinterpret_cast<void *>(start);
+
+		memcpy(cut, &args, readable);
+		EXPECT_ERRNO(EFAULT, attempt(cut, sizeof(args)))
+		TH_LOG("%zu bytes can be read", readable);
+	}
+}
+
 /*
  * The two fields and the array
  */
@@ -719,7 +734,8 @@ TEST(row26_sequence_that_has_not_passed_300_starts_again_at_1)
 		EXPECT_ERRNO(0, busy.error);
 		EXPECT_ERRNO(0, set_last_pid(299));
 		Spawned low = Request{}.sleeping();
-		ASSERT_ERRNO(0, low.error);
+		EXPECT_ERRNO(0, limit.set(limit.saved()));
+		EXPECT_ERRNO(0, low.error);
 		EXPECT_GT(300, low.child.pid());
 	}));
 

@@ -4,7 +4,7 @@
  * feature was asked for with, every number of requested levels, and the
  * deepest level that there is.
  *
- * rowNN in a test's name is the row of the contract that it shows. Level 0 is
+ * rowNN in a test's name is the row of set_tid.rst that it shows. Level 0 is
  * the namespace that the test itself runs in.
  */
 #include "../kselftest_harness.h"
