@@ -23,7 +23,7 @@ export ONLY ?=
 export CRIU_SRC ?=
 export ZDTM ?=
 
-locked := run kselftest soak native mutants coverage bench criu guest kernel tree refresh series check clean
+locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -35,6 +35,7 @@ help:
 #: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
 #:                  of each race; prints the seed, which SEED=n takes
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
+#: make fuzz        the same with libFuzzer, against the model, for MINUTES (10)
 #: make mutants     break the kernel code in a hundred small ways, one after the other, and see
 #:                  which test notices: build/mutants/table.md; over an hour the first time
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
@@ -64,7 +65,7 @@ help:
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
-#:                  clang-tidy shellcheck robust native mutants spdx; default: all
+#:                  clang-tidy shellcheck robust native fuzz mutants spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200, criu: 3600)
@@ -90,6 +91,10 @@ soak: guest
 native: tree
 	@scripts/setup check
 	@scripts/native test tsan
+
+fuzz: tree
+	@scripts/setup check
+	@scripts/native fuzz SECONDS=$$((60 * MINUTES))
 
 mutants: guest
 	@scripts/setup check

@@ -68,6 +68,7 @@ number JOBS 1
 number TIMEOUT 1
 number MEM 1
 number RUNS 1
+number MINUTES 1
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
