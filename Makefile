@@ -68,7 +68,7 @@ help:
 #:                  clang-tidy shellcheck robust native fuzz mutants spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
-#: TIMEOUT=seconds  for the guest; default 900 (DEBUG: 7200, criu: 3600)
+#: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
 #: MEM=megabytes    default 1024 (DEBUG, criu: 2048)
 
 ifeq ($(LOCKED),)

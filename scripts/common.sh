@@ -37,7 +37,8 @@ criu) IMAGE=$B/initramfs-${CRIU_SRC:+zdtm-}criu.gz ;;
 *) IMAGE=$B/initramfs.gz ;;
 esac
 case $VARIANT in
-kasan | kcsan) SLOW=8 ;;
+kasan) SLOW=12 ;;
+kcsan) SLOW=8 ;;
 *) SLOW=1 ;;
 esac
 
