@@ -208,11 +208,14 @@ public:
 	/* and this one after one that has not. */
 	void resync() { last_ = probe(); }
 
-	/* The sequences of the levels below 0 have been set, by so many processes. */
-	void sequences_are_at(pid_t last, int processes)
+	/*
+	 * The sequences of the levels below 0 have been set, by so many processes, the
+	 * last of which was this one at level 0.
+	 */
+	void sequences_are_at(pid_t last, int processes, pid_t outermost)
 	{
 		std::fill(last_.pids.begin(), last_.pids.end() - 1, last);
-		last_.pids.back() += processes;
+		last_.pids.back() = outermost;
 		last_.claim += processes;
 	}
 
@@ -549,15 +552,17 @@ void to_new_nodes(const NsChain &chain, std::unique_ptr<ChildrenIn> &scope, Afte
 {
 	constexpr pid_t leaf = 64;
 	static pid_t last = 5 * leaf - 1;
+	pid_t outermost = 0;
 
 	scope.reset();
 	last += leaf;
 	for (int level = chain.depth(); level; level--) {
 		Spawned task = chain.run_at(level, [&] { return set_last_pid(last); });
 
+		outermost = task.child.pid();
 		task.child.wait();
 	}
-	aftermath.sequences_are_at(last, chain.depth());
+	aftermath.sequences_are_at(last, chain.depth(), outermost);
 	scope = enter(chain);
 }
 
