@@ -930,7 +930,8 @@ TEST(row18_late_failure_leaves_nothing_behind)
 			/* Here and now, not some time later. */
 			const Aftermath::Found found = aftermath.look();
 			EXPECT_TEXT("", found.wrong) TH_LOG("%s, %zu PIDs", late.what, size);
-			if (aftermath.counts_claims()) {
+			/* Without an automatic level in between a stranger's may be taken for it. */
+			if (aftermath.counts_claims() && (late.claims || size < 2)) {
 				EXPECT_EQ(late.claims, found.claimed)
 				TH_LOG("%s, %zu PIDs", late.what, size);
 			}
