@@ -965,6 +965,14 @@ public:
 
 		return chains_[chain]->ns(level);
 	}
+	/* Runs fn() in a child in that namespace. */
+	template <typename Fn> Spawned run_in(int space, Fn fn) const
+	{
+		const auto &[chain, level] = places_[space];
+
+		return space ? chains_[chain]->run_at(level, std::move(fn)) :
+			       run_in_child(std::move(fn));
+	}
 
 private:
 	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
@@ -1094,7 +1102,7 @@ public:
 			limit = std::max(limit, 1000);
 
 		memset(static_cast<void *>(&*exchange_), 0, sizeof(Exchange));
-		Spawned task = spawn_at(actor.active, [&] {
+		Spawned task = world_.run_in(actor.active, [&] {
 			return act(batch, actor, fresh, writes ? last : 0);
 		});
 		if (task.error)
@@ -1185,14 +1193,6 @@ private:
 		while (space > outer)
 			space = model_.spaces[space].parent;
 		return space == outer;
-	}
-	template <typename Fn> Spawned spawn_at(int space, Fn fn) const
-	{
-		if (!space)
-			return run_in_child(fn);
-		const ChildrenIn scope(world_.ns(space));
-
-		return scope.error() ? Spawned{ {}, scope.error() } : run_in_child(fn);
 	}
 
 	/* The actor itself is a child like any other. */
@@ -1319,6 +1319,7 @@ private:
 			recent_.push_back({ a, c, result.ret, result.child.get() });
 			if (recent_.size() > 20)
 				recent_.pop_front();
+			keep(a, c, result);
 			right = judge(a, c, result);
 			outcome_.last_calls = i + 1;
 			++outcome_.calls;
@@ -1338,6 +1339,20 @@ private:
 			return mismatch("an actor has ended with " + std::to_string(status.code) +
 					", signal " + std::to_string(status.signal));
 		return right;
+	}
+
+	/*
+	 * Who stays is to be released, whatever the model makes of it: a namespace
+	 * whose init is killed waits until its zombies are reaped.
+	 */
+	void keep(const Actor &a, const Call &c, const Result &result)
+	{
+		if (!(c.flags & CLONE_PARENT) || result.child.count < 1)
+			return;
+		Holder holder = { a.target, { result.child.get() } };
+		if (result.member.count > 0)
+			holder.pids.push_back(result.member.get());
+		holders_.push_back(std::move(holder));
 	}
 
 	/* Compares a result with the model, and brings that up to date. */
@@ -1377,7 +1392,6 @@ private:
 
 	bool stays(const Actor &a, const Pids &pids, const Report &member)
 	{
-		Holder holder = { a.target, { pids } };
 		bool right = true;
 
 		model_.hold(a.target, pids);
@@ -1390,12 +1404,10 @@ private:
 				right = mismatch("the member " + wrong + ": " +
 						 to_string(member.get()));
 			model_.hold(a.target, member.get());
-			holder.pids.push_back(member.get());
 		} else if (member.count < 0 &&
 			   !model_.claim(model_.levels(a.target), {}, false).count(-member.count)) {
 			right = mismatch("a member cannot be created");
 		}
-		holders_.push_back(std::move(holder));
 		return right;
 	}
 
@@ -1497,18 +1509,17 @@ const char *missing()
 	return pid_max() < 8000 ? "needs a kernel.pid_max of 8000" : nullptr;
 }
 
-double seconds_since(const timespec &start)
+double seconds_since(uint64_t start_ns)
 {
-	timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec - start.tv_sec + (now.tv_nsec - start.tv_nsec) / 1e9;
+	return (now_ns() - start_ns) / 1e9;
 }
 
+/* What takes longer hangs. Both tests may, within the time that settings gives the program. */
+constexpr int hangs_after_ms = 120000;
+
 /* Carries out a plan in a process of its own. */
-void carry_out(const Plan &plan, Outcome &outcome)
+void carry_out(const Plan &plan, Outcome &outcome, int limit_ms)
 {
-	constexpr int limit_ms = 300000;
 	Sysctl pid_max("kernel/pid_max");
 
 	memset(static_cast<void *>(&outcome), 0, sizeof(outcome));
@@ -1545,19 +1556,21 @@ void carry_out(const Plan &plan, Outcome &outcome)
 Plan shrink(Plan plan, Outcome &outcome, int seconds)
 {
 	const Shared<Outcome> trial;
-	timespec start;
+	const uint64_t start = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	/* Nothing has come of what is behind the mismatch. */
 	plan.batches.resize(std::clamp<size_t>(outcome.batches, 1, plan.batches.size()));
 	auto &last = plan.batches.back().calls;
 	if (outcome.last_calls && size_t(outcome.last_calls) < last.size())
 		last.resize(outcome.last_calls);
 	auto still = [&](const Plan &shorter) {
-		if (seconds_since(start) > seconds)
+		const int left_ms = (seconds - seconds_since(start)) * 1000;
+
+		if (left_ms <= 0)
 			return false;
-		carry_out(shorter, *trial);
-		if (!trial->mismatch)
+		carry_out(shorter, *trial, left_ms);
+		/* What the end of the time has stopped does not count. */
+		if (!trial->mismatch || seconds_since(start) > seconds)
 			return false;
 		memcpy(static_cast<void *>(&outcome), static_cast<void *>(&*trial),
 		       sizeof(outcome));
@@ -1623,13 +1636,12 @@ Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 {
 	const Shared<Outcome> outcome;
 	Totals totals;
-	timespec start;
+	const uint64_t start = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		const Plan plan = draw_plan(seed, 40);
 
-		carry_out(plan, *outcome);
+		carry_out(plan, *outcome, hangs_after_ms);
 		totals.calls += outcome->calls;
 		totals.successes += outcome->successes;
 		totals.disturbed += outcome->disturbed;
@@ -1688,30 +1700,32 @@ Totals run_together(uint64_t seed, double seconds, int workers, const Progress &
 	};
 	const Shared<Outcomes> outcomes;
 	const Shared<Table> table;
-	std::vector<Child> keepers, runners;
 	Random random(seed);
 	Model m = new_model();
 	Totals totals;
-	timespec start;
+	const uint64_t start = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	const World world(m, random, false);
 	if (!world.error().empty()) {
 		totals.mismatch = world.error() + "\n";
 		return totals;
 	}
+	/* They end before the namespaces do. */
+	std::vector<Child> keepers, runners;
+
 	m.shares.contended = contended_from;
 	m.shares.contended_count = max_contended;
 	m.shares.own_count = own_count;
 	for (size_t space = 0; space < m.spaces.size(); space++) {
 		m.spaces[space].last.clear();
-		if (space) {
-			const ChildrenIn scope(world.ns(space));
+		Spawned keeper = world.run_in(space, [&] { return lead_sequence(table); });
 
-			keepers.push_back(run_in_child([&] { return lead_sequence(table); }).child);
-		} else {
-			keepers.push_back(run_in_child([&] { return lead_sequence(table); }).child);
+		if (keeper.error) {
+			totals.mismatch = std::string("cannot keep a sequence low: ") +
+					  errno_name(keeper.error) + "\n";
+			return totals;
 		}
+		keepers.push_back(std::move(keeper.child));
 	}
 	/* Somebody who has come here before may be in the way. */
 	if (last_pid() > sequence_end)
@@ -1758,9 +1772,14 @@ Totals run_together(uint64_t seed, double seconds, int workers, const Progress &
 		progress(totals);
 	}
 	table->stop = true;
+	const uint64_t stopped = now_ns();
 	for (int i = 0; i < workers; i++) {
-		if (!exits_within(runners[i], 120000)) {
+		const int left_ms = hangs_after_ms - int(seconds_since(stopped) * 1000);
+
+		if (!exits_within(runners[i], std::max(left_ms, 0))) {
 			totals.mismatch += "worker " + std::to_string(i) + " hangs\n";
+			/* What it holds would keep the namespaces from ending. */
+			runners[i].end();
 			continue;
 		}
 		const ExitStatus status = runners[i].wait();
@@ -1852,8 +1871,8 @@ static void put_pid_max_back(int sig)
 /* As a command: one line of progress every ten seconds, and one at the end. */
 static int soak(double minutes, int workers, uint64_t seed)
 {
+	const uint64_t start = now_ns();
 	const char *what = missing();
-	timespec start;
 	double next = 10;
 
 	if (!what && workers > 1)
@@ -1865,7 +1884,6 @@ static int soak(double minutes, int workers, uint64_t seed)
 	snprintf(pid_max_saved, sizeof(pid_max_saved), "%ld", static_cast<long>(pid_max()));
 	for (int sig : { SIGINT, SIGTERM, SIGHUP })
 		signal(sig, put_pid_max_back);
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	auto report = [&](const Totals &t) {
 		const double seconds = seconds_since(start);
 
