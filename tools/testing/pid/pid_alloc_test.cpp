@@ -15,33 +15,10 @@
 
 #include <gtest/gtest.h>
 
+#include "pid_clean.hpp"
 #include "pid_test.hpp"
 
 static const std::vector<unsigned int> some_levels = { 0, 1, 2, 4, 16, 32 };
-
-/* Checks that a test leaves nothing behind. */
-class clean : public testing::Test {
-protected:
-	void SetUp() override
-	{
-		shim_thread_enter();
-		before_ = stats();
-	}
-
-	void TearDown() override
-	{
-		const shim_stats after = stats();
-
-		EXPECT_EQ(before_.live_pids, after.live_pids);
-		EXPECT_EQ(before_.live_nodes, after.live_nodes);
-		EXPECT_EQ(before_.live_namespaces, after.live_namespaces);
-		EXPECT_EQ(before_.pending_callbacks, after.pending_callbacks);
-		EXPECT_EQ(before_.warnings, after.warnings);
-	}
-
-private:
-	shim_stats before_;
-};
 
 class set_tid : public clean {};
 class alloc_pid : public clean {};

@@ -15,11 +15,12 @@
 
 #include <gtest/gtest.h>
 
+#include "pid_clean.hpp"
 #include "pid_test.hpp"
 
 static constexpr unsigned int rounds = 8000;
 
-class race : public testing::Test {
+class race : public clean {
 protected:
 	/* @n threads of @body(index of the thread). */
 	static void threads(unsigned int n, const std::function<void(unsigned int)> &body)
@@ -45,26 +46,6 @@ protected:
 		if (round % 64 == 0)
 			shim_rcu_barrier();
 	}
-
-	void SetUp() override
-	{
-		shim_thread_enter();
-		before_ = stats();
-	}
-
-	void TearDown() override
-	{
-		const shim_stats after = stats();
-
-		EXPECT_EQ(before_.live_pids, after.live_pids);
-		EXPECT_EQ(before_.live_nodes, after.live_nodes);
-		EXPECT_EQ(before_.live_namespaces, after.live_namespaces);
-		EXPECT_EQ(before_.pending_callbacks, after.pending_callbacks);
-		EXPECT_EQ(before_.warnings, after.warnings);
-	}
-
-private:
-	shim_stats before_;
 };
 
 TEST_F(race, row20_exactly_one_caller_wins)
