@@ -566,6 +566,41 @@ void to_new_nodes(const NsChain &chain, std::unique_ptr<ChildrenIn> &scope, Afte
 	scope = enter(chain);
 }
 
+/* What came of the injection points of a case. */
+struct Points {
+	int failed = 0, claimed = 0, unharmed = 0;
+};
+
+/* One more: what failed there has failed the call, which has undone all, or has not. */
+void expect_undone(struct __test_metadata *_metadata, Points &points, Aftermath &aftermath,
+		   int error, const std::string &where)
+{
+	if (!error) {
+		/* There was a substitute for what failed. */
+		points.unharmed++;
+		return;
+	}
+	const Aftermath::Found found = aftermath.look();
+
+	EXPECT_ERRNO(ENOMEM, error) TH_LOG("%s", where.c_str());
+	EXPECT_TEXT("", found.wrong) TH_LOG("%s", where.c_str());
+	points.failed++;
+	points.claimed += found.claimed;
+}
+
+/* All of them: before the claim and, if that can be told, after it. */
+void expect_points(struct __test_metadata *_metadata, const Points &points,
+		   const Aftermath &aftermath)
+{
+	TH_LOG("%d injection points: %d failures, %d of them after the claim, %d with a substitute",
+	       points.failed + points.unharmed, points.failed, points.claimed, points.unharmed);
+	EXPECT_LT(10, points.failed - points.claimed);
+	if (aftermath.counts_claims()) {
+		EXPECT_LT(0, points.claimed);
+	}
+	EXPECT_GT(10, aftermath.disturbed());
+}
+
 /*
  * The init of a level has been killed: it comes to its end, those further in
  * do, and those further out are as good as before.
@@ -698,7 +733,8 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		auto scope = enter(*self->chain);
 		const Knob fail_nth("/proc/self/fail-nth");
-		int failed = 0, claimed = 0, unharmed = 0, past_end = 0;
+		int past_end = 0;
+		Points points;
 		FailAlloc fail;
 
 		stay_on_this_cpu();
@@ -727,24 +763,10 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 				continue;
 			}
 			past_end = 0;
-			if (!error) {
-				/* There was a substitute for what failed. */
-				unharmed++;
-				continue;
-			}
-			const Aftermath::Found found = aftermath.look();
-			EXPECT_ERRNO(ENOMEM, error) TH_LOG("allocation %d", nth);
-			EXPECT_TEXT("", found.wrong) TH_LOG("allocation %d", nth);
-			failed++;
-			claimed += found.claimed;
+			expect_undone(_metadata, points, aftermath, error,
+				      "allocation " + std::to_string(nth));
 		}
-		TH_LOG("%d injection points: %d failures, %d of them after the claim, %d with a substitute",
-		       failed + unharmed, failed, claimed, unharmed);
-		EXPECT_LT(10, failed - claimed);
-		if (aftermath.counts_claims()) {
-			EXPECT_LT(0, claimed);
-		}
-		EXPECT_GT(10, aftermath.disturbed());
+		expect_points(_metadata, points, aftermath);
 	}));
 
 	EXPECT_CHECKS_PASS(task);
@@ -765,7 +787,7 @@ TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 	request.raw().pidfd = reinterpret_cast<uintptr_t>(&*pidfd);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		auto scope = enter(*self->chain);
-		int failed = 0, claimed = 0, unharmed = 0;
+		Points points;
 		const std::string space_path = FailAlloc::slab("space");
 		FailAlloc fail;
 
@@ -799,23 +821,10 @@ TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 				EXPECT_ERRNO(0, error);
 				break;
 			}
-			if (!error) {
-				unharmed++;
-				continue;
-			}
-			const Aftermath::Found found = aftermath.look();
-			EXPECT_ERRNO(ENOMEM, error) TH_LOG("after %ld bytes", bytes);
-			EXPECT_TEXT("", found.wrong) TH_LOG("after %ld bytes", bytes);
-			failed++;
-			claimed += found.claimed;
+			expect_undone(_metadata, points, aftermath, error,
+				      "after " + std::to_string(bytes) + " bytes");
 		}
-		TH_LOG("%d injection points: %d failures, %d of them after the claim, %d with a substitute",
-		       failed + unharmed, failed, claimed, unharmed);
-		EXPECT_LT(10, failed - claimed);
-		if (aftermath.counts_claims()) {
-			EXPECT_LT(0, claimed);
-		}
-		EXPECT_GT(10, aftermath.disturbed());
+		expect_points(_metadata, points, aftermath);
 	}));
 
 	EXPECT_CHECKS_PASS(task);

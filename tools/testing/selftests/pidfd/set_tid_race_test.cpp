@@ -318,7 +318,6 @@ TEST_F_TIMEOUT(race, row20_one_of_two_callers_wins, 3600)
 		{ { free_a, hosts[0] }, { free_a, hosts[0] } },
 		{ { free_a, hosts[0] }, { free_b, hosts[0] } },
 	};
-
 	int together = 0;
 
 	{
@@ -364,7 +363,6 @@ TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 	const ChildrenIn scope(chain.deepest());
 	Pids taken(depth, free_a);
 	const int claims = 12 * rounds();
-
 	const Shared<std::atomic<int>> failures;
 
 	taken.push_back(getpid());

@@ -69,10 +69,8 @@ FIXTURE_SETUP(trace)
 	self->trace = new RefusalTrace;
 	if (const char *missing = self->trace->missing()) {
 		/* There will be no teardown, and what there is in tracefs stays. */
-		const std::string why = missing;
-
 		delete self->trace;
-		SKIP(return, "%s", why.c_str());
+		SKIP(return, "%s", missing);
 	}
 }
 
