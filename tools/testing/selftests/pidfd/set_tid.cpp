@@ -196,7 +196,8 @@ private:
 
 /* What the helper found out. */
 struct Outcome {
-	int error = 0; /* of clone3() */
+	pid_t caller = 0; /* of clone3() */
+	int error = 0; /* and what it got */
 	int user_error = 0; /* of becoming the user */
 	int pidfd = -1;
 	uint64_t call_ns = 0;
@@ -508,6 +509,7 @@ static void run_helper(const NsChain &chain, const Options &options, int target_
 		}
 		/* They have been kept so that this one does not get their PIDs. */
 		in_the_way.clear();
+		outcome.caller = helper.child.pid();
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
@@ -612,9 +614,9 @@ static int wait_for_command(Child &command, const Fd &signals, bool is_init)
  * What the kernel has said of the first request that it refused: those after it
  * were to find the PID to blame.
  */
-static std::string explanation(RefusalTrace &trace)
+static std::string explanation(RefusalTrace &trace, pid_t caller)
 {
-	const std::vector<std::string> lines = trace.take();
+	const std::vector<std::string> lines = trace.take(caller);
 	unsigned int level, ns;
 	int pid, error, holder_pid;
 	char holder[16], comm[16];
@@ -649,6 +651,9 @@ static int run(const Options &options)
 
 	std::optional<RefusalTrace> trace;
 	if (options.explain) {
+		/* Callers are told by their PIDs there. */
+		if (const char *missing = missing_initial_pid_ns())
+			fail("--explain %s", missing);
 		trace.emplace();
 		if (trace->missing())
 			fail("--explain %s", trace->missing());
@@ -679,7 +684,7 @@ static int run(const Options &options)
 		     errno_name(outcome->user_error));
 	if (outcome->error)
 		fail("%s%s", Refusal(options, target_level, *outcome).text().c_str(),
-		     trace ? ("\nset_tid: " + explanation(*trace)).c_str() : "");
+		     trace ? ("\nset_tid: " + explanation(*trace, outcome->caller)).c_str() : "");
 
 	const uint64_t read_start = now_ns();
 	Fd pidfd(outcome->pidfd);

@@ -54,6 +54,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -1037,10 +1038,10 @@ inline unsigned long pid_ns_inode(pid_t pid)
 }
 
 /*
- * What the kernel says of refused requests of this process and of children it
- * has from now on: the trace event set_tid_refused, in a tracefs instance of
- * its own, which is gone at the end of the scope. The caller is in the initial
- * PID namespace.
+ * What the kernel says of refused requests from now on: the trace event
+ * set_tid_refused, in a tracefs instance of its own, which is gone at the end of
+ * the scope. It hears everybody: set_event_pid would turn on events of the
+ * scheduler's, and not all emulators like that.
  */
 class RefusalTrace {
 public:
@@ -1056,9 +1057,7 @@ public:
 			return;
 		}
 		made_ = true;
-		if (write_file(dir_ + "/set_event_pid", std::to_string(getpid())) ||
-		    write_file(dir_ + "/options/event-fork", "1") ||
-		    write_file(dir_ + "/events/set_tid/set_tid_refused/enable", "1"))
+		if (write_file(dir_ + "/events/set_tid/set_tid_refused/enable", "1"))
 			missing_ = "needs the right to trace";
 	}
 	RefusalTrace(const RefusalTrace &) = delete;
@@ -1071,16 +1070,22 @@ public:
 	/* Why it says nothing, or a null pointer. */
 	const char *missing() const { return missing_; }
 
-	/* One line for each refused request since the last time: "level=0 ns=...". */
-	std::vector<std::string> take()
+	/*
+	 * One line for each refused request since the last time, "level=0 ns=...", of
+	 * everybody or of one caller, by its PID in the initial PID namespace.
+	 */
+	std::vector<std::string> take(pid_t caller = 0)
 	{
-		static constexpr std::string_view name = "set_tid_refused: ";
-		const std::string trace = read_file(dir_ + "/trace");
+		const std::string name = "set_tid_refused: ";
+		const std::string by = caller ? "-" + std::to_string(caller) + " " : "";
+		std::istringstream trace(read_file(dir_ + "/trace"));
 		std::vector<std::string> lines;
 
-		for (size_t at = trace.find(name); at != trace.npos; at = trace.find(name, at)) {
-			at += name.size();
-			lines.push_back(trace.substr(at, trace.find('\n', at) - at));
+		for (std::string line; std::getline(trace, line);) {
+			const size_t at = line.find(name);
+
+			if (at != line.npos && line.find(by) < at)
+				lines.push_back(line.substr(at + name.size()));
 		}
 		close(open((dir_ + "/trace").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
 		return lines;

@@ -48,10 +48,10 @@ std::string joined(const std::vector<std::string> &lines)
 } // namespace
 
 /* The request gets the errno, and this one line is told of it; "" for none. */
-#define EXPECT_TOLD(line, error, request)                       \
-	do {                                                    \
-		EXPECT_ERRNO(error, (request).attempt());       \
-		EXPECT_TEXT(line, joined(self->trace->take())); \
+#define EXPECT_TOLD(line, error, request)                               \
+	do {                                                            \
+		EXPECT_ERRNO(error, (request).attempt());               \
+		EXPECT_TEXT(line, joined(self->trace->take(getpid()))); \
 	} while (0)
 
 FIXTURE(trace)
@@ -111,7 +111,7 @@ TEST_F(trace, row08_pid_out_of_range)
 TEST_F(trace, row09_first_process_is_not_pid_1)
 {
 	EXPECT_ERRNO(EINVAL, Request{}.pids({ 2 }).flags(CLONE_NEWPID).attempt());
-	const std::string line = joined(self->trace->take());
+	const std::string line = joined(self->trace->take(getpid()));
 
 	/* Nobody is in that namespace, so nobody can tell its inode. */
 	EXPECT_EQ(0U, line.find("level=1 ns=")) TH_LOG("%s", line.c_str());
@@ -122,11 +122,14 @@ TEST_F(trace, row10_no_capability)
 {
 	const std::string line = refused(0, getpid(), free_a, EPERM);
 
-	EXPECT_CHECKS_PASS(run_in_child(checks(_metadata, [&](auto *_metadata) {
+	Spawned user = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_ERRNO(0, become_user());
 		EXPECT_ERRNO(EPERM, Request{}.pids({ free_a }).attempt());
-	})));
-	EXPECT_TEXT(line, joined(self->trace->take()));
+	}));
+	const pid_t caller = user.child.pid();
+
+	EXPECT_CHECKS_PASS(user);
+	EXPECT_TEXT(line, joined(self->trace->take(caller)));
 }
 
 TEST_F(trace, row11_a_process)
@@ -219,7 +222,7 @@ TEST_F(trace, row13_no_automatic_pid_left)
 {
 	const std::string line = refused(1, self->chain->init(1).pid(), 0, EAGAIN);
 
-	EXPECT_CHECKS_PASS(
+	Spawned task =
 		self->chain->run_at(1, checks(_metadata, [&](auto *_metadata) {
 					    Spawned only = Request{}.pids({ 300 }).sleeping();
 					    Sysctl limit("kernel/pid_max");
@@ -232,8 +235,11 @@ TEST_F(trace, row13_no_automatic_pid_left)
 					    EXPECT_ERRNO(0, set_last_pid(300));
 					    EXPECT_ERRNO(EAGAIN, Request{}.pids({ 5 }).attempt());
 					    EXPECT_ERRNO(EAGAIN, Request{}.attempt());
-				    })));
-	EXPECT_TEXT(line, joined(self->trace->take()));
+				    }));
+	const pid_t caller = task.child.pid();
+
+	EXPECT_CHECKS_PASS(task);
+	EXPECT_TEXT(line, joined(self->trace->take(caller)));
 }
 
 TEST_HARNESS_MAIN
