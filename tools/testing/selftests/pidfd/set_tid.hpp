@@ -81,7 +81,8 @@
 
 /*
  * The harness gives a test 30 s: little for a kernel with all its checks on an
- * emulated machine. What hangs is ended by the time limit of the program.
+ * emulated machine. What hangs is ended by the time limit of the program, see
+ * end_test_too().
  */
 #ifdef TEST_TIMEOUT_DEFAULT
 #undef TEST_TIMEOUT_DEFAULT
@@ -1324,6 +1325,23 @@ template <typename Fn> auto checks(const struct __test_metadata *outer, Fn fn)
 		if (!setjmp(own.env))
 			fn(&own);
 		return own.exit_code;
+/*
+ * The time limit of the program ends the harness. A test has a process group of its
+ * own: it would go on, and whoever reads what it prints would wait for it.
+ */
+inline void end_test_too(int sig)
+{
+	if (__active_test)
+		kill(-__active_test->pid, SIGKILL);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+[[gnu::constructor]] static void heed_time_limit()
+{
+	signal(SIGTERM, end_test_too);
+}
+
 	};
 }
 
