@@ -1509,13 +1509,23 @@ const char *missing()
 	return pid_max() < 8000 ? "needs a kernel.pid_max of 8000" : nullptr;
 }
 
+uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, nullptr, 0) : otherwise;
+}
+
 double seconds_since(uint64_t start_ns)
 {
 	return (now_ns() - start_ns) / 1e9;
 }
 
-/* What takes longer hangs. Both tests may, within the time that settings gives the program. */
-constexpr int hangs_after_ms = 120000;
+/* What takes longer hangs. Both tests may, in the time that the program has. */
+int hangs_after_ms()
+{
+	return number_from("kselftest_timeout", 300) * 1000 / 3;
+}
 
 /* Carries out a plan in a process of its own. */
 void carry_out(const Plan &plan, Outcome &outcome, int limit_ms)
@@ -1641,7 +1651,7 @@ Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 	do {
 		const Plan plan = draw_plan(seed, 40);
 
-		carry_out(plan, *outcome, hangs_after_ms);
+		carry_out(plan, *outcome, hangs_after_ms());
 		totals.calls += outcome->calls;
 		totals.successes += outcome->successes;
 		totals.disturbed += outcome->disturbed;
@@ -1660,7 +1670,8 @@ Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 		}
 		seed = Random(seed).next();
 		progress(totals);
-	} while (seconds_since(start) < seconds);
+	} while (seconds_since(start) < seconds ||
+		 (totals.disturbed == totals.runs && totals.runs < 3));
 	/* Others may get in the way at level 0, but not as a rule. */
 	if (totals.mismatch.empty() &&
 	    (totals.disturbed > 2 + totals.runs / 10 || totals.disturbed == totals.runs))
@@ -1671,7 +1682,7 @@ Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 }
 
 /* Where each worker's PIDs are, and those that all ask for. */
-constexpr pid_t sequence_end = 12000, contended_from = 15000, own_from = 16000;
+constexpr pid_t sequence_end = 3000, contended_from = 15000, own_from = 16000;
 constexpr int own_count = 1000, max_workers = 16;
 
 /* Keeps the automatic PIDs of a namespace away from those that are asked for. */
@@ -1774,7 +1785,7 @@ Totals run_together(uint64_t seed, double seconds, int workers, const Progress &
 	table->stop = true;
 	const uint64_t stopped = now_ns();
 	for (int i = 0; i < workers; i++) {
-		const int left_ms = hangs_after_ms - int(seconds_since(stopped) * 1000);
+		const int left_ms = hangs_after_ms() - int(seconds_since(stopped) * 1000);
 
 		if (!exits_within(runners[i], std::max(left_ms, 0))) {
 			totals.mismatch += "worker " + std::to_string(i) + " hangs\n";
@@ -1799,13 +1810,6 @@ Totals run_together(uint64_t seed, double seconds, int workers, const Progress &
 				  std::to_string(totals.disturbed) + " of " +
 				  std::to_string(totals.calls) + " calls\n";
 	return totals;
-}
-
-uint64_t number_from(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, nullptr, 0) : otherwise;
 }
 
 uint64_t new_seed()
