@@ -420,12 +420,36 @@ private:
 	std::vector<std::shared_ptr<void>> keep_;
 };
 
+/* What must happen by itself has this long, on the slowest machine. */
+constexpr int limit_ms = 60000;
+
+/* Waits until something is so; false if it does not come to that. */
+template <typename Condition> bool wait_until(Condition is_so)
+{
+	const uint64_t end = now_ns() + uint64_t{ limit_ms } * 1000000;
+
+	while (!is_so()) {
+		if (now_ns() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 /* Waits for the exit of anybody's child; false if that takes too long. */
 inline bool exits_within(const Child &child, int milliseconds)
 {
 	struct pollfd exit = { child.pidfd().get(), POLLIN, 0 };
 
 	return poll(&exit, 1, milliseconds) > 0;
+}
+
+/* Waits until a child has ended, and reaps it. One that does not is killed. */
+inline ExitStatus wait_or_kill(Child &child)
+{
+	if (!exits_within(child, limit_ms))
+		child.kill();
+	return child.wait();
 }
 
 /* What became of a request: a child, or an errno. */
@@ -1302,6 +1326,23 @@ inline const char *missing_last_pid()
 #ifdef __KSELFTEST_HARNESS_H
 
 /*
+ * The time limit of the program ends the harness. A test has a process group of its
+ * own: it would go on, and whoever reads what it prints would wait for it.
+ */
+inline void end_test_too(int sig)
+{
+	if (__active_test)
+		kill(-__active_test->pid, SIGKILL);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+[[gnu::constructor]] static void heed_time_limit()
+{
+	signal(SIGTERM, end_test_too);
+}
+
+/*
  * What a test asserts in another process. The harness keeps a test's state in
  * the memory of the test's own process (TEST) or in memory that is shared with
  * it (TEST_F), and ASSERT_*() jumps back into that process's stack. So fn()
@@ -1325,23 +1366,6 @@ template <typename Fn> auto checks(const struct __test_metadata *outer, Fn fn)
 		if (!setjmp(own.env))
 			fn(&own);
 		return own.exit_code;
-/*
- * The time limit of the program ends the harness. A test has a process group of its
- * own: it would go on, and whoever reads what it prints would wait for it.
- */
-inline void end_test_too(int sig)
-{
-	if (__active_test)
-		kill(-__active_test->pid, SIGKILL);
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
-[[gnu::constructor]] static void heed_time_limit()
-{
-	signal(SIGTERM, end_test_too);
-}
-
 	};
 }
 

@@ -92,10 +92,8 @@ Leaderless leave_behind(int (*lead)(), int (*follow)())
 	});
 	const pid_t id = leader.child.pid();
 
-	if (leader.child.wait().code)
+	if (leader.child.wait().code || !wait_until([&] { return made->ready.load(); }))
 		return {};
-	while (!made->ready)
-		sched_yield();
 	return { id, Child(made->member) };
 }
 

@@ -20,9 +20,6 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
-/* What must end by itself has this long, on the slowest machine. */
-constexpr int limit_ms = 60000;
-
 /*
  * Allocations that fail, of slab objects and of pages. The settings are those of
  * the whole system, but they apply to tasks that ask for it: /proc/self/fail-nth,
@@ -480,8 +477,7 @@ public:
 		caller_ = std::move(Request{}.flags(CLONE_FILES).spawn(body).child);
 
 		struct pollfd events[] = { { caller_.pidfd().get(), POLLIN, 0 }, {} };
-		while (state_->uffd < 0 && !poll(events, 1, 0))
-			sched_yield();
+		wait_until([&] { return state_->uffd >= 0 || poll(events, 1, 0); });
 		uffd_ = Fd(state_->uffd);
 		events[1] = { uffd_.get(), POLLIN, 0 };
 		poll(events, 2, limit_ms);
@@ -612,11 +608,13 @@ void expect_end_of_levels(struct __test_metadata *_metadata, NsChain &chain,
 		const bool ended = exits_within(chain.init(level), limit_ms);
 
 		EXPECT_TRUE(ended) TH_LOG("the init of level %d, killed at %d", level, dying);
-		/* Not to wait for one that never ends. */
-		if (ended)
-			chain.init(level).end();
-		else
-			chain.init(level).release();
+		if (!ended) {
+			/* Not to wait for it, nor for those that do. */
+			for (; level; level--)
+				chain.init(level).release();
+			return;
+		}
+		chain.init(level).end();
 	}
 	const Pids outer(all.end() - dying, all.end());
 	EXPECT_ERRNO(0,
@@ -1027,8 +1025,7 @@ TEST(row18_killed_caller_leaves_no_pid)
 		Spawned caller = run_in_child(calls_without_end);
 		const std::string stat = "/proc/" + std::to_string(caller.child.pid()) + "/stat";
 
-		while (state->calls < 2)
-			sched_yield();
+		EXPECT_TRUE(wait_until([&] { return state->calls > 1; }));
 		for (int looks = 0; looks < 400; looks++) {
 			/* It waits for a lock. */
 			if (read_file(stat).find(") D ") != std::string::npos)
@@ -1037,8 +1034,7 @@ TEST(row18_killed_caller_leaves_no_pid)
 		killed++;
 		caller.child.end();
 		/* A child that was made ends as well, and is reaped by init. */
-		while (pid_in_use(pids.back()))
-			sched_yield();
+		EXPECT_TRUE(wait_until([&] { return !pid_in_use(pids.back()); }));
 
 		const Probe after = probe();
 		/* None but the caller and the second probe were made. */
@@ -1129,8 +1125,8 @@ TEST(row12_init_dies_while_a_claim_stands)
 		for (const HeldAtExit &inner : held)
 			ASSERT_ERRNO(0, inner.wait());
 		/* The init may not have got there yet. */
-		while (claim_in(ns[dying - 1], { free_a - 1 }) != ENOMEM)
-			sched_yield();
+		EXPECT_TRUE(wait_until(
+			[&] { return claim_in(ns[dying - 1], { free_a - 1 }) == ENOMEM; }));
 
 		EXPECT_ERRNO(ENOMEM, call.finish()) TH_LOG("level %d is dying", dying);
 		held.clear();
@@ -1161,11 +1157,9 @@ TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 3600)
 				++*calls;
 			return error;
 		});
-		while (*calls < 3)
-			sched_yield();
+		EXPECT_TRUE(wait_until([&] { return *calls > 2; }));
 		chain.init(variant->level).kill();
-		EXPECT_TRUE(exits_within(others.child, limit_ms));
-		EXPECT_ERRNO(ENOMEM, others.child.wait().code);
+		EXPECT_ERRNO(ENOMEM, wait_or_kill(others.child).code);
 		expect_end_of_levels(_metadata, chain, ns, variant->level, all);
 	}
 }
@@ -1202,8 +1196,7 @@ TEST(row12_init_without_its_leader_waits_for_the_last_process)
 	/* There is none to be had of a leader that has exited. */
 	const Fd ns = open_ns(init.child);
 	steps->leave = true;
-	while (!steps->alone)
-		sched_yield();
+	ASSERT_TRUE(wait_until([&] { return steps->alone.load(); }));
 
 	const ChildrenIn scope(ns);
 	ASSERT_ERRNO(0, scope.error());

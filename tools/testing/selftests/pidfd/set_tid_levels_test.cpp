@@ -62,7 +62,7 @@ FIXTURE_TEARDOWN(example)
 TEST_F(example, row23_every_level_sees_the_pid_chosen_for_it)
 {
 	auto body = checks(_metadata, [&](auto *_metadata) {
-		const Shared<pid_t> own_view;
+		const Shared<std::atomic<pid_t>> own_view;
 		const Request request = Request{}.flags(CLONE_NEWPID).pids({ 1, 42, 31496 });
 		Spawned child = request.spawn([&] {
 			*own_view = getpid();
@@ -73,9 +73,7 @@ TEST_F(example, row23_every_level_sees_the_pid_chosen_for_it)
 		EXPECT_EQ(42, child.child.pid());
 		EXPECT_PIDS((Pids{ 1, 42, 31496 }), nspids(child.child));
 		EXPECT_PIDS((Pids{ 1, 42, 31496 }), nspids("/proc/31496/status"));
-		while (!kill(42, 0) && !*own_view)
-			usleep(1000);
-		EXPECT_EQ(1, *own_view);
+		EXPECT_TRUE(wait_until([&] { return *own_view == 1; }));
 	});
 
 	EXPECT_CHECKS_PASS(self->level1->run_at(1, body));

@@ -21,9 +21,6 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 20001, free_b = 20002;
 
-/* What must end by itself has this long, on the slowest machine. */
-constexpr int limit_ms = 60000;
-
 int rounds()
 {
 	const char *text = getenv("SET_TID_RACE_ROUNDS");
@@ -54,10 +51,8 @@ public:
 			round_++;
 			return;
 		}
-		for (const time_t start = time(nullptr); round_ == round; sched_yield()) {
-			if (time(nullptr) - start > limit_ms / 1000)
-				abort();
-		}
+		if (!wait_until([&] { return round_ != round; }))
+			abort();
 	}
 
 private:
@@ -373,20 +368,26 @@ TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 			++*failures;
 		return 0;
 	});
-	int refused = 0;
+	int made = 0, refused = 0;
 	Zombie zombie;
 
 	ASSERT_ERRNO(0, failing.error);
-	while (!*failures && !exits_within(failing.child, 0))
-		sched_yield();
+	ASSERT_TRUE(wait_until([&] { return *failures > 0; }));
 	const int before = failures->load();
-	for (int i = 0; i < claims; i++)
+	auto claim = [&] {
+		made++;
 		refused += !!zombie.attempt({ free_a });
+	};
+	for (int i = 0; i < claims; i++)
+		claim();
+	/* Until there was something to be refused for. */
+	EXPECT_TRUE(wait_until([&] {
+		claim();
+		return *failures > before;
+	}));
 	EXPECT_EQ(0, refused);
-	/* There was something to be refused for. */
-	EXPECT_LT(before, failures->load());
 	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
-	TH_LOG("%d claims and %d that failed, %d refused", claims, failures->load() - before,
+	TH_LOG("%d claims and %d that failed, %d refused", made, failures->load() - before,
 	       refused);
 }
 
@@ -414,18 +415,25 @@ TEST_F_TIMEOUT(race, row15_nobody_finds_a_part_of_a_claim, 3600)
 	Spawned looking = self->chain->run_at(
 		1, checks(_metadata, [&](auto *_metadata) {
 			const int before = refused->load();
-			int found = 0;
+			int made = 0, found = 0;
+			auto look = [&] {
+				made++;
+				found += syscall(__NR_pidfd_open, free_a, 0) >= 0 || errno != ESRCH;
+			};
 
 			for (int i = 0; i < lookups; i++)
-				found += syscall(__NR_pidfd_open, free_a, 0) >= 0 || errno != ESRCH;
+				look();
+			/* Until there was something to be found. */
+			EXPECT_TRUE(wait_until([&] {
+				look();
+				return *refused > before;
+			}));
 			EXPECT_EQ(0, found);
-			/* There was something to be found. */
-			EXPECT_LT(before, refused->load());
+			TH_LOG("%d lookups, %d claims", made, refused->load() - before);
 		}));
 
 	EXPECT_CHECKS_PASS(looking);
 	EXPECT_EQ(0, waitpid(failing.child.pid(), nullptr, WNOHANG | __WALL));
-	TH_LOG("%d lookups, %d claims", lookups, refused->load());
 }
 
 /*
@@ -587,9 +595,7 @@ TEST_F_TIMEOUT(race, row20_two_wait_for_a_pid_to_be_given_back, 3600)
 		},
 		[&](int) {
 			/* The next one: as soon as the winner has been reaped. */
-			while (held.create(pids) == -EEXIST)
-				sched_yield();
-			return 0;
+			return wait_until([&] { return held.create(pids) != -EEXIST; });
 		});
 	for (int i = 0; i < 2; i++) {
 		auto zombie = std::make_shared<Zombie>();
@@ -664,14 +670,16 @@ TEST_F_TIMEOUT(race, row12_dying_namespace, 3600)
 
 		ASSERT_ERRNO(0, inside.error);
 		ASSERT_ERRNO(0, beside.error);
-		while (state->inside < 2 || state->beside < 2)
-			sched_yield();
+		EXPECT_TRUE(wait_until([&] { return state->inside > 1 && state->beside > 1; }));
 		dying.init(1).kill();
-		EXPECT_TRUE(exits_within(inside.child, limit_ms));
-		EXPECT_ERRNO(ENOMEM, inside.child.wait().code);
-		EXPECT_TRUE(exits_within(dying.init(1), limit_ms));
+		EXPECT_ERRNO(ENOMEM, wait_or_kill(inside.child).code);
+		const bool ended = exits_within(dying.init(1), limit_ms);
+		EXPECT_TRUE(ended);
+		/* Not to wait for one that never ends. */
+		if (!ended)
+			dying.init(1).release();
 		state->stop = true;
-		EXPECT_EQ(0, beside.child.wait().code);
+		EXPECT_EQ(0, wait_or_kill(beside.child).code);
 		EXPECT_EQ(0, state->twice.load());
 		EXPECT_ERRNO(0, Request{}.pids({ host }).attempt());
 		claims += state->inside + state->beside;
@@ -691,7 +699,7 @@ TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
 	for (int round = 0; round < rounds_with_a_namespace(); round++) {
 		struct State {
 			std::atomic<bool> ready = false, go = false, stop = false;
-			pid_t first = 0;
+			std::atomic<pid_t> first = 0;
 		};
 		const Shared<State> state;
 		Spawned creator = run_in_child([&] {
@@ -710,14 +718,14 @@ TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
 		const std::string path =
 			"/proc/" + std::to_string(creator.child.pid()) + "/ns/pid_for_children";
 
-		while (!state->ready && !exits_within(creator.child, 0))
-			sched_yield();
+		ASSERT_TRUE(wait_until([&] { return state->ready.load(); }));
 		state->go = true;
 		Fd ns;
-		while (!ns.valid() && !exits_within(creator.child, 0)) {
+		EXPECT_TRUE(wait_until([&] {
 			ns = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
 			waited += !ns.valid();
-		}
+			return ns.valid();
+		}));
 		{
 			const ChildrenIn scope(ns);
 
@@ -733,7 +741,7 @@ TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
 		}
 		state->stop = true;
 		EXPECT_EQ(0, creator.child.wait().code);
-		EXPECT_EQ(1, state->first);
+		EXPECT_EQ(1, state->first.load());
 	}
 	TH_LOG("%d namespaces, entered after %d attempts that were too early",
 	       rounds_with_a_namespace(), waited);

@@ -190,9 +190,7 @@ TEST_F(trace, row11_only_a_group_or_a_session)
 				*member = getpid();
 				return sleep_beside(creator.get());
 			}
-			while (!*member)
-				sched_yield();
-			return 0;
+			return wait_until([&] { return *member > 0; }) ? 0 : 1;
 		});
 		ASSERT_ERRNO(0, leader.error);
 		const pid_t gone = leader.child.pid();
