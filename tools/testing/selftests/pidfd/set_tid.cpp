@@ -196,8 +196,7 @@ private:
 
 /* What the helper found out. */
 struct Outcome {
-	pid_t caller = 0; /* of clone3() */
-	int error = 0; /* and what it got */
+	int error = 0; /* of clone3() */
 	int user_error = 0; /* of becoming the user */
 	int pidfd = -1;
 	uint64_t call_ns = 0;
@@ -469,10 +468,11 @@ static int create_command(const Options &options, const Fd &tool, const Gate &ga
 
 /*
  * Sends helpers to the namespace until one of them does not take a PID that is
- * requested, and has that one create the command.
+ * requested, and has that one create the command. Returns its PID, as this
+ * process sees it.
  */
-static void run_helper(const NsChain &chain, const Options &options, int target_level,
-		       const Gate &gate, const sigset_t &mask, Outcome &outcome)
+static pid_t run_helper(const NsChain &chain, const Options &options, int target_level,
+			const Gate &gate, const sigset_t &mask, Outcome &outcome)
 {
 	std::optional<ChildrenIn> scope;
 	std::vector<Child> in_the_way;
@@ -509,12 +509,12 @@ static void run_helper(const NsChain &chain, const Options &options, int target_
 		}
 		/* They have been kept so that this one does not get their PIDs. */
 		in_the_way.clear();
-		outcome.caller = helper.child.pid();
+		const pid_t caller = helper.child.pid();
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
 			fail("the helper was killed by signal %d", status.signal);
-		return;
+		return caller;
 	}
 }
 
@@ -677,14 +677,14 @@ static int run(const Options &options)
 
 	const Shared<Outcome> outcome;
 	const Gate gate;
-	run_helper(chain, options, target_level, gate, mask, *outcome);
+	const pid_t caller = run_helper(chain, options, target_level, gate, mask, *outcome);
 	if (outcome->user_error)
 		fail("--user %u: cannot become this user%s (%s)", *options.user,
 		     outcome->user_error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : "",
 		     errno_name(outcome->user_error));
 	if (outcome->error)
 		fail("%s%s", Refusal(options, target_level, *outcome).text().c_str(),
-		     trace ? ("\nset_tid: " + explanation(*trace, outcome->caller)).c_str() : "");
+		     trace ? ("\nset_tid: " + explanation(*trace, caller)).c_str() : "");
 
 	const uint64_t read_start = now_ns();
 	Fd pidfd(outcome->pidfd);

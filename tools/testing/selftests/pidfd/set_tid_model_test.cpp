@@ -1528,7 +1528,7 @@ int hangs_after_ms()
 }
 
 /* Carries out a plan in a process of its own. */
-void carry_out(const Plan &plan, Outcome &outcome, int limit_ms)
+void carry_out(const Plan &plan, Outcome &outcome, int within_ms)
 {
 	Sysctl pid_max("kernel/pid_max");
 
@@ -1552,7 +1552,7 @@ void carry_out(const Plan &plan, Outcome &outcome, int limit_ms)
 		return 0;
 	});
 
-	if (!exits_within(runner.child, limit_ms)) {
+	if (!exits_within(runner.child, within_ms)) {
 		outcome.add("mismatch: it hangs");
 		outcome.mismatch = true;
 	} else if (runner.child.wait().signal) {

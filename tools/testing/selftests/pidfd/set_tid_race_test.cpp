@@ -595,7 +595,8 @@ TEST_F_TIMEOUT(race, row20_two_wait_for_a_pid_to_be_given_back, 3600)
 		},
 		[&](int) {
 			/* The next one: as soon as the winner has been reaped. */
-			return wait_until([&] { return held.create(pids) != -EEXIST; });
+			wait_until([&] { return held.create(pids) != -EEXIST; });
+			return 0;
 		});
 	for (int i = 0; i < 2; i++) {
 		auto zombie = std::make_shared<Zombie>();

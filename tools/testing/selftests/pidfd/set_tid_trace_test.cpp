@@ -220,20 +220,20 @@ TEST_F(trace, row13_no_automatic_pid_left)
 {
 	const std::string line = refused(1, self->chain->init(1).pid(), 0, EAGAIN);
 
-	Spawned task =
-		self->chain->run_at(1, checks(_metadata, [&](auto *_metadata) {
-					    Spawned only = Request{}.pids({ 300 }).sleeping();
-					    Sysctl limit("kernel/pid_max");
-					    const ChildrenIn scope(self->chain->ns(2));
+	auto body = checks(_metadata, [&](auto *_metadata) {
+		Spawned only = Request{}.pids({ 300 }).sleeping();
+		Sysctl limit("kernel/pid_max");
+		const ChildrenIn scope(self->chain->ns(2));
 
-					    ASSERT_ERRNO(0, only.error);
-					    ASSERT_ERRNO(0, scope.error());
-					    if (limit.set(301))
-						    SKIP(return, "needs a kernel.pid_max of 301");
-					    EXPECT_ERRNO(0, set_last_pid(300));
-					    EXPECT_ERRNO(EAGAIN, Request{}.pids({ 5 }).attempt());
-					    EXPECT_ERRNO(EAGAIN, Request{}.attempt());
-				    }));
+		ASSERT_ERRNO(0, only.error);
+		ASSERT_ERRNO(0, scope.error());
+		if (limit.set(301))
+			SKIP(return, "needs a kernel.pid_max of 301");
+		EXPECT_ERRNO(0, set_last_pid(300));
+		EXPECT_ERRNO(EAGAIN, Request{}.pids({ 5 }).attempt());
+		EXPECT_ERRNO(EAGAIN, Request{}.attempt());
+	});
+	Spawned task = self->chain->run_at(1, body);
 	const pid_t caller = task.child.pid();
 
 	EXPECT_CHECKS_PASS(task);
