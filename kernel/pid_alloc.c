@@ -18,12 +18,13 @@
  * finds every number in it, and one that was found is never taken back by undo.
  *
  * A claim moves the automatic sequence of a namespace (its IDR cursor) only
- * when it is published, so undo owes it nothing. Others who move it are
- * ns_last_pid, without the lock, and free_pid() for a first process.
+ * when it is published, so undo leaves it alone. Others who move it, under the
+ * same lock, are set_last_pid() and free_pid() for a first process.
  */
 
 #include <linux/err.h>
 #include <linux/idr.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -63,6 +64,12 @@ static struct upid *upid_outwards(struct pid *pid, unsigned int i)
 }
 
 /*
+ * Once disable_pid_allocation() has cleared PIDNS_ADDING the count in
+ * pid_allocated only falls: claim_level() checks every level, not only the
+ * innermost, under the lock that it was cleared under. release_level() relies on
+ * that. If the count rose again after the init has been reaped, the next process
+ * to leave would have it wake a child_reaper that is freed memory.
+ *
  * pid_may_attach() and zap_pid_ns_processes() read pid_allocated without
  * pidmap_lock.
  */
@@ -79,6 +86,22 @@ static void __rcu **claim_requested(struct upid *upid, u32 nr)
 	upid->nr = nr;
 	slot = idr_reserve_u32(&upid->ns->idr, (u32 *)&upid->nr, nr, GFP_NOWAIT);
 	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(-EEXIST) : slot;
+}
+
+/*
+ * Until a namespace has an init, its only PID is 1. This must be checked here:
+ * whoever holds another number when the first process fails keeps free_pid() from
+ * resetting the cursor, and the namespace never gets an init. And a task that is
+ * attached before there is an init has nobody to leave its children to. A task
+ * that claims a number after the init was attached is attached after it.
+ *
+ * set_tid_permit() has refused any other number that was requested.
+ */
+static void __rcu **claim_init(struct upid *upid, pid_t requested)
+{
+	void __rcu **slot = claim_requested(upid, 1);
+
+	return slot == ERR_PTR(-EEXIST) && !requested ? ERR_PTR(-EINVAL) : slot;
 }
 
 /* The next free number at or after the cursor, or else from the start again. */
@@ -110,18 +133,21 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 		return requested && idr_find(&upid->ns->idr, requested) ?
 			ERR_PTR(-EEXIST) : ERR_PTR(-ESRCH);
 
+	if (unlikely(!READ_ONCE(upid->ns->child_reaper)))
+		return claim_init(upid, requested);
+
 	return requested ? claim_requested(upid, requested) :
 			   claim_automatic(upid);
 }
 
-/*
- * After an error the level that could not be claimed is in @pid->ino: nobody
- * else will see this @pid, and a variable would cost every fork() something.
- */
-static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
+/* After an error, and only then, @refused is the level that failed. */
+static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
+			unsigned int *refused)
 {
 	unsigned int i;
 	int err;
+
+	lockdep_assert_held(&pidmap_lock);
 
 	for (i = 0; i <= pid->level; i++) {
 		claimed[i] = claim_level(upid_outwards(pid, i),
@@ -134,11 +160,12 @@ static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size)
 
 undo:
 	err = PTR_ERR(claimed[i]);
-	pid->ino = i;
+	*refused = i;
 	while (i--) {
 		struct upid *upid = upid_outwards(pid, i);
 
 		idr_remove(&upid->ns->idr, upid->nr);
+		claimed[i] = NULL;
 	}
 	return err;
 }
@@ -148,6 +175,8 @@ static void publish_levels(struct pid *pid, size_t requested)
 {
 	unsigned int i;
 
+	lockdep_assert_held(&pidmap_lock);
+
 	get_pid_ns(ns_of_pid(pid));
 	pid->ino = ++pidfs_ino;
 
@@ -156,6 +185,7 @@ static void publish_levels(struct pid *pid, size_t requested)
 		struct pid_namespace *ns = upid->ns;
 
 		rcu_assign_pointer(*claimed[i], pid);
+		claimed[i] = NULL;
 		WRITE_ONCE(ns->pid_allocated, ns->pid_allocated + 1);
 		if (i >= requested)
 			idr_set_cursor(&ns->idr, upid->nr + 1);
@@ -170,7 +200,8 @@ static void publish_levels(struct pid *pid, size_t requested)
  * enough for all levels. So the claim fails for lack of memory only where a
  * sleeping allocation fails too.
  */
-static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size)
+static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
+			     unsigned int *refused)
 {
 	unsigned int preload = 1;
 	int err;
@@ -181,7 +212,7 @@ static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size)
 			preload = 0; /* the last try */
 
 		spin_lock_irq(&pidmap_lock);
-		err = claim_levels(pid, set_tid, size);
+		err = claim_levels(pid, set_tid, size, refused);
 		if (!err)
 			publish_levels(pid, size);
 		spin_unlock_irq(&pidmap_lock);
@@ -201,7 +232,6 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 	pid->level = ns->level;
 	spin_lock_init(&pid->lock);
 	pid->stashed = NULL;
-	pid->ino = 0;
 	for (type = 0; type < PIDTYPE_MAX; type++)
 		INIT_HLIST_HEAD(&pid->tasks[type]);
 	INIT_HLIST_HEAD(&pid->inodes);
@@ -209,6 +239,23 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 
 	for (; ns; ns = ns->parent)
 		pid->numbers[ns->level].ns = ns;
+}
+
+/* What an error of claim_and_publish() means. */
+static enum set_tid_reason reason_of(int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return SET_TID_IN_USE;
+	case -EINVAL:
+		return SET_TID_NO_INIT_YET;
+	case -EAGAIN:
+		return SET_TID_NONE_FREE;
+	case -ESRCH:
+		return SET_TID_LOST_INIT;
+	default:
+		return SET_TID_NO_MEMORY;
+	}
 }
 
 /**
@@ -229,13 +276,16 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
  *	    releases pidmap_lock.
  * Return: the struct pid with one reference, or an ERR_PTR(): the answers of
  *	   set_tid_permit() to a bad request; %-EEXIST if a requested PID is in
- *	   use; %-EAGAIN if a level has no free PID left; %-ENOMEM if there is no
- *	   memory, or if a namespace at any level has lost its init (which is
- *	   what pid_namespaces(7) documents).
+ *	   use; %-EINVAL for an automatic PID in a namespace whose init is still
+ *	   being created; %-EAGAIN if a level has no free PID left; %-ENOMEM if
+ *	   there is no memory, or if a namespace at any level has lost its init
+ *	   (which is what pid_namespaces(7) documents).
  */
 struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 		      size_t set_tid_size)
 {
+	enum set_tid_reason reason;
+	unsigned int refused;
 	struct pid *pid;
 	int err;
 
@@ -246,20 +296,25 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	}
 
 	pid = kmem_cache_alloc(ns->pid_cachep, GFP_KERNEL);
-	if (!pid)
-		return ERR_PTR(-ENOMEM);
+	if (!pid) {
+		err = -ENOMEM;
+		if (set_tid_size)
+			set_tid_refused(ns, set_tid[0], SET_TID_NO_MEMORY, err);
+		return ERR_PTR(err);
+	}
 	init_pid(pid, ns);
 
-	err = claim_and_publish(pid, set_tid, set_tid_size);
+	err = claim_and_publish(pid, set_tid, set_tid_size, &refused);
 	if (!err)
 		return pid;
 
+	reason = reason_of(err);
 	if (err == -ESRCH)
 		err = -ENOMEM;
 	if (set_tid_size)
-		set_tid_refused(upid_outwards(pid, pid->ino)->ns,
-				pid->ino < set_tid_size ? set_tid[pid->ino] : 0,
-				err);
+		set_tid_refused(upid_outwards(pid, refused)->ns,
+				refused < set_tid_size ? set_tid[refused] : 0,
+				reason, err);
 
 	/* It was never published: nobody can hold on to it. */
 	kmem_cache_free(ns->pid_cachep, pid);
@@ -269,29 +324,45 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 /**
  * pid_may_attach - is every namespace of a pid still taking processes?
  * @pid: a struct pid from alloc_pid() that has no task yet
+ * @set_tid: the PIDs that it was allocated with, innermost first
+ * @set_tid_size: number of PIDs in @set_tid, 0 for none
  *
  * The init of any of the namespaces may have started to exit since @pid was
  * allocated. It first stops new PIDs and then kills every task that it finds,
  * the latter under tasklist_lock: a task that is attached under the lock after
- * this check is found, one that comes later fails the check.
+ * this check is found, one that comes later fails the check. Level 0 is not
+ * looked at: its init cannot exit without a panic.
  *
  * Context: tasklist_lock is held for writing, until the task is attached.
  * Return: %false if a namespace at any level has lost its init.
  */
-bool pid_may_attach(const struct pid *pid)
+bool pid_may_attach(const struct pid *pid, const pid_t *set_tid,
+		    size_t set_tid_size)
 {
 	unsigned int level;
 
-	for (level = 0; level <= pid->level; level++)
+	for (level = pid->level; level > 0; level--)
 		if (!ns_alive(pid->numbers[level].ns))
-			return false;
-	return true;
+			break;
+	if (!level)
+		return true;
+
+	if (set_tid_size) {
+		const unsigned int i = pid->level - level;
+
+		set_tid_refused(pid->numbers[level].ns,
+				i < set_tid_size ? set_tid[i] : 0,
+				SET_TID_LOST_INIT, -ENOMEM);
+	}
+	return false;
 }
 
 static void release_level(const struct upid *upid)
 {
 	struct pid_namespace *ns = upid->ns;
 	const unsigned int left = ns->pid_allocated - 1;
+
+	lockdep_assert_held(&pidmap_lock);
 
 	idr_remove(&ns->idr, upid->nr);
 	WRITE_ONCE(ns->pid_allocated, left);
@@ -307,8 +378,9 @@ static void release_level(const struct upid *upid)
 		break;
 	case PIDNS_ADDING:
 		/*
-		 * The first process failed after its PID was claimed. The next
-		 * one is the first again, and has to get PID 1.
+		 * The first process failed after its PID was claimed, the only
+		 * one that could be: see claim_init(). The next is the first
+		 * again, and gets PID 1.
 		 */
 		WARN_ON_ONCE(ns->child_reaper);
 		idr_set_cursor(&ns->idr, 0);
@@ -356,3 +428,22 @@ void disable_pid_allocation(struct pid_namespace *ns)
 	WRITE_ONCE(ns->pid_allocated, ns->pid_allocated & ~PIDNS_ADDING);
 	spin_unlock_irq(&pidmap_lock);
 }
+
+#ifdef CONFIG_CHECKPOINT_RESTORE
+/**
+ * set_last_pid - write kernel.ns_last_pid
+ * @ns: the namespace
+ * @nr: the number that its next automatic PID comes after
+ *
+ * A claim reads the automatic sequence at its start and moves it at its end: a
+ * write without the lock would be lost in between.
+ *
+ * Context: Process context, interrupts on. Takes and releases pidmap_lock.
+ */
+void set_last_pid(struct pid_namespace *ns, int nr)
+{
+	spin_lock_irq(&pidmap_lock);
+	idr_set_cursor(&ns->idr, nr + 1);
+	spin_unlock_irq(&pidmap_lock);
+}
+#endif

@@ -80,19 +80,23 @@ int set_tid_permit(struct pid_namespace *ns, const pid_t *set_tid,
 	size_t i;
 
 	if (size > ns->level + 1)
-		return set_tid_refused(ns, set_tid[ns->level + 1], -EINVAL);
+		return set_tid_refused(ns, set_tid[ns->level + 1],
+				       SET_TID_TOO_MANY, -EINVAL);
 
 	for (i = 0; i < size; i++, ns = ns->parent) {
 		if (set_tid[i] < 1 || set_tid[i] >= end)
-			return set_tid_refused(ns, set_tid[i], -EINVAL);
+			return set_tid_refused(ns, set_tid[i],
+					       SET_TID_OUT_OF_RANGE, -EINVAL);
 		if (set_tid[i] != 1 && !READ_ONCE(ns->child_reaper))
-			return set_tid_refused(ns, set_tid[i], -EINVAL);
+			return set_tid_refused(ns, set_tid[i],
+					       SET_TID_NO_INIT_YET, -EINVAL);
 
 		/* Nested namespaces mostly share an owner: ask once for a run. */
 		if (ns->user_ns == permitted)
 			continue;
 		if (!checkpoint_restore_ns_capable(ns->user_ns))
-			return set_tid_refused(ns, set_tid[i], -EPERM);
+			return set_tid_refused(ns, set_tid[i],
+					       SET_TID_NO_CAPABILITY, -EPERM);
 		permitted = ns->user_ns;
 	}
 

@@ -11,10 +11,22 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
+#include "set_tid.h"
+
 #define CREATE_TRACE_POINTS
 #include <trace/events/set_tid.h>
 
-#include "set_tid.h"
+static int holder_kind(struct pid *pid, struct task_struct *task)
+{
+	if (!pid_has_task(pid, PIDTYPE_TGID))
+		return SET_TID_HELD_BY_THREAD;
+	/* No lock: it may exit meanwhile, and that is fine. */
+	if (!data_race(task->exit_state))
+		return SET_TID_HELD_BY_PROCESS;
+	/* Nobody can reap a leader as long as there are other threads. */
+	return data_race(thread_group_empty(task)) ? SET_TID_HELD_BY_ZOMBIE :
+					  SET_TID_HELD_BY_EXITED_LEADER;
+}
 
 /*
  * A PID lives on as the number of a process group or of a session when the
@@ -26,28 +38,18 @@ static struct task_struct *holding_task(struct pid *pid,
 	struct task_struct *task = pid_task(pid, PIDTYPE_PID);
 
 	if (task) {
-		/* No lock: it may exit meanwhile, and that is fine. */
-		if (data_race(task->exit_state))
-			holder->kind = SET_TID_HELD_BY_ZOMBIE;
-		else if (pid_has_task(pid, PIDTYPE_TGID))
-			holder->kind = SET_TID_HELD_BY_PROCESS;
-		else
-			holder->kind = SET_TID_HELD_BY_THREAD;
-		holder->pid = pid_nr(pid);
+		holder->kind = holder_kind(pid, task);
 		return task;
 	}
 
 	task = pid_task(pid, PIDTYPE_PGID);
 	if (task) {
 		holder->kind = SET_TID_HELD_BY_GROUP;
-	} else {
-		task = pid_task(pid, PIDTYPE_SID);
-		if (!task)
-			return NULL;
-		holder->kind = SET_TID_HELD_BY_SESSION;
+		return task;
 	}
-	/* Nor here: a thread that execs takes the PID of its leader. */
-	holder->pid = data_race(task_pid_nr(task));
+	task = pid_task(pid, PIDTYPE_SID);
+	if (task)
+		holder->kind = SET_TID_HELD_BY_SESSION;
 	return task;
 }
 
@@ -58,32 +60,39 @@ static void find_holder(struct pid_namespace *ns, pid_t nr,
 
 	rcu_read_lock();
 	task = holding_task(find_pid_ns(nr, ns), holder);
-	if (task)
+	if (task) {
+		/* No lock: a thread that execs takes the PID of its leader. */
+		holder->pid = data_race(task_pid_nr(task));
+		holder->tgid = task_tgid_nr(task);
 		get_task_comm(holder->comm, task);
+	}
 	rcu_read_unlock();
 }
 
 /**
- * set_tid_refused - tell that a set_tid request is refused, and why
+ * set_tid_refused - report that a set_tid request is refused, and why
  * @ns: the namespace of the level that refuses it
  * @nr: the PID that was requested there, 0 if it was to be an automatic one
- * @error: what the caller is told, a negative errno
+ * @reason: the rule that refuses it
+ * @error: what the caller gets, a negative errno
  *
  * Costs nothing worth counting while the trace event set_tid_refused is off.
  *
- * Context: Process context, of the task that made the request. The caller holds
- *	    a reference to @ns or to a namespace inside it, and no spinlock.
+ * Context: Any, on behalf of the task that made the request. The caller holds a
+ *	    reference to @ns or to a namespace inside it, and neither pidmap_lock
+ *	    nor, for %SET_TID_IN_USE, any other spinlock.
  * Return: @error.
  */
-int set_tid_refused(struct pid_namespace *ns, pid_t nr, int error)
+int set_tid_refused(struct pid_namespace *ns, pid_t nr,
+		    enum set_tid_reason reason, int error)
 {
 	struct set_tid_holder holder = {};
 
 	if (!trace_set_tid_refused_enabled())
 		return error;
 
-	if (error == -EEXIST)
+	if (reason == SET_TID_IN_USE)
 		find_holder(ns, nr, &holder);
-	trace_set_tid_refused(ns, nr, error, &holder);
+	trace_set_tid_refused(ns, nr, reason, error, &holder);
 	return error;
 }
