@@ -34,7 +34,8 @@ help:
 #: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
 #: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
 #:                  of each race; prints the seed, which SEED=n takes
-#: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers
+#: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers, and how
+#:                  long it holds pidmap_lock
 #: make fuzz        the same with libFuzzer, against the model, for MINUTES (10)
 #: make mutants     break the kernel code in a hundred small ways, one after the other, and see
 #:                  which test notices: build/mutants/table.md; over an hour the first time
@@ -65,7 +66,8 @@ help:
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
-#:                  clang-tidy shellcheck robust native fuzz mutants spdx; default: all
+#:                  clang-tidy shellcheck robust native native-sanitizers native-count
+#:                  native-hold fuzz mutants spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
@@ -90,7 +92,7 @@ soak: guest
 
 native: tree
 	@scripts/setup check
-	@scripts/native test tsan
+	@scripts/native test tsan hold
 
 fuzz: tree
 	@scripts/setup check

@@ -197,29 +197,32 @@ static void publish_levels(struct pid *pid, size_t requested)
  * the slab has none to give at once they draw on nodes that were preloaded
  * before. One preload lasts for one level at least, which is enough unless
  * memory is short; after that the claim is tried again with more, at last with
- * enough for all levels. So the claim fails for lack of memory only where a
+ * enough for all levels, and what is left of these is freed. So the claim fails for lack of memory only where a
  * sleeping allocation fails too.
  */
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)
 {
 	unsigned int preload = 1;
+	bool last;
 	int err;
 
 	do {
-		if (idr_preload_many(GFP_KERNEL, preload) ||
-		    preload == pid->level + 1)
-			preload = 0; /* the last try */
+		last = idr_preload_many(GFP_KERNEL, preload) ||
+		       preload == pid->level + 1;
 
 		spin_lock_irq(&pidmap_lock);
 		err = claim_levels(pid, set_tid, size, refused);
 		if (!err)
 			publish_levels(pid, size);
 		spin_unlock_irq(&pidmap_lock);
-		idr_preload_end();
 
+		if (preload == 1)
+			idr_preload_end();
+		else
+			idr_preload_end_many();
 		preload = min(2 * preload, pid->level + 1);
-	} while (err == -ENOMEM && preload);
+	} while (err == -ENOMEM && !last);
 
 	return err;
 }
@@ -239,6 +242,20 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 
 	for (; ns; ns = ns->parent)
 		pid->numbers[ns->level].ns = ns;
+}
+
+/*
+ * What a claim would find first, at the price of one lookup instead of a struct
+ * pid with all its levels and a hold of pidmap_lock. The claim looks again.
+ */
+static bool pid_taken(struct pid_namespace *ns, pid_t nr)
+{
+	bool taken;
+
+	rcu_read_lock();
+	taken = idr_find(&ns->idr, nr);
+	rcu_read_unlock();
+	return taken;
 }
 
 /* What an error of claim_and_publish() means. */
@@ -293,6 +310,9 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 		err = set_tid_permit(ns, set_tid, set_tid_size);
 		if (err)
 			return ERR_PTR(err);
+		if (set_tid_size > 1 && pid_taken(ns, set_tid[0]))
+			return ERR_PTR(set_tid_refused(ns, set_tid[0],
+						       SET_TID_IN_USE, -EEXIST));
 	}
 
 	pid = kmem_cache_alloc(ns->pid_cachep, GFP_KERNEL);

@@ -75,6 +75,14 @@ function worst_native(request, levels, live,   l, v, i, j, nl, nv, c, most) {
 		}
 	return most
 }
+# worst_refused: innermost, next to it or outermost PID taken
+function worst_refused(levels,   r, most, kind, i) {
+	most = 0
+	split("inner-busy second-busy outer-busy", kind, " ")
+	for (i = 1; i <= 3; i++)
+		if ((r = worst_native(kind[i], levels, "1")) > most) most = r
+	return most
+}
 # worst_all: clone3 with all PIDs to plain clone3, of the patched kernel
 function worst_all(   l, j, r, most) {
 	for (j = split(all_levels, l, " "); j; j--) {
@@ -127,6 +135,8 @@ END {
 	target("the same, each PID with a new node in each IDR", "6.12", 0.45, worst_native("all", "4", "1000s 30000s"), 2)
 	target("alloc_pid(), all levels requested, level 4 and deeper, guest", "6.12", 0.45, worst("stock", "alloc/all", "4 16 32"), 2)
 	target("", "7.3", 0.45, worst("7.3", "alloc/all", "4 16 32"), 2)
+	target("a request whose PID is taken, up to level 16, native", "6.12", "2.00", worst_refused("0 1 4 16"), 2)
+	target("the same, level 32, native", "6.12", "2.60", worst_refused("32"), 2)
 	whole = "fork/plain thread/plain clone3/plain clone3/one clone3/all"
 	target("whole fork(), thread, clone3(), any level", "6.12", "1.00", worst("stock", whole, all_levels), 3)
 	target("", "7.3", 0.95, worst("7.3", whole, all_levels), 3)
@@ -137,6 +147,11 @@ END {
 		printf "| two threads at once, level %s, native: calls a second | 6.12 | >= 1.5 | %s | %s |\n",
 			level[l], (r ? sprintf("%.2f (spread of ours: %s)", r, rest[bench, c]) : ""),
 			(!r ? "not measured" : r >= 1.5 ? "met" : "**not met**")
+	}
+	while ((getline line <hold) > 0) {
+		split(line, f, "\t")
+		if (f[3])
+			target("longest hold of pidmap_lock, " f[1] ", native", "6.12", f[3], f[2], 2)
 	}
 	printf "| lock acquisitions a successful claim, at each level from 0 to 32 | | 1 | %s | %s |\n",
 		mean("patched", "static/one_lock") ? 1 : "",

@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -167,8 +168,40 @@ TEST_F(set_tid, row09_namespace_without_init_takes_only_its_init)
 
 	/* PID 1 is taken, but its task is not there yet. */
 	EXPECT_EQ(-EINVAL, w.try_alloc(fresh, { 2 }));
+	EXPECT_EQ(-EEXIST, w.try_alloc(fresh, { 1 }));
 	shim_ns_set_reaper(fresh, true);
 	EXPECT_EQ(0, w.try_alloc(fresh, { 2 }));
+}
+
+TEST_F(set_tid, row09_automatic_pid_of_a_namespace_without_init_is_1)
+{
+	for (const tids &first : { tids{}, { 1 }, { 1, 1000 } }) {
+		world w;
+		const auto nss = w.chain(2);
+		struct pid_namespace *fresh = w.new_ns(nss.back());
+		struct pid *claimed = w.alloc(fresh, first);
+		const auto before = states({ nss[0], nss[1], nss[2], fresh });
+
+		EXPECT_EQ(1, numbers(claimed).front());
+		for (int again = 0; again < 3; again++)
+			EXPECT_EQ(-EINVAL, w.try_alloc(fresh));
+		shim_rcu_barrier();
+		EXPECT_EQ(before, states({ nss[0], nss[1], nss[2], fresh }));
+		/* row 19: nobody else is there, so the next one is the first again. */
+		w.free(claimed);
+		EXPECT_EQ(1, numbers(w.start_init(fresh)).front());
+		EXPECT_EQ(2, numbers(w.alloc(fresh)).front());
+	}
+}
+
+TEST_F(set_tid, row09_automatic_pid_at_an_outer_level_without_init)
+{
+	world w;
+	const auto nss = w.chain(2);
+
+	shim_ns_set_reaper(nss[1], false);
+	EXPECT_EQ(-EINVAL, w.try_alloc(nss[2]));
+	EXPECT_EQ(-EINVAL, w.try_alloc(nss[2], { 1000 }));
 }
 
 TEST_F(set_tid, row09_at_an_outer_level_too)
@@ -178,7 +211,6 @@ TEST_F(set_tid, row09_at_an_outer_level_too)
 
 	shim_ns_set_reaper(nss[1], false);
 	EXPECT_EQ(-EINVAL, w.try_alloc(nss[2], { 1000, 1000 }));
-	EXPECT_EQ(0, w.try_alloc(nss[2], { 1000 }));
 	EXPECT_EQ(-EEXIST, w.try_alloc(nss[2], { 1001, 1 }));
 }
 
@@ -398,39 +430,149 @@ TEST_F(alloc_pid, row11_init_of_a_namespace_is_in_use)
 	EXPECT_EQ(-EEXIST, w.try_alloc(nss[2], { 1000, 1000, 1 }));
 }
 
-/* What set_tid_refused() is told of one call, with the lock not held. */
-TEST_F(alloc_pid, refused_request_is_told_once)
-{
-	world w;
-	const auto nss = w.chain(4);
-	auto told = [&](int err, const tids &wanted) {
-		shim_refusal before, after;
+/* What is reported of the calls since. */
+class refusals {
+public:
+	refusals() { shim_get_refusal(&before_); }
 
-		shim_get_refusal(&before);
-		EXPECT_EQ(err, w.try_alloc(nss.back(), wanted));
-		shim_get_refusal(&after);
-		after.count -= before.count;
-		return after;
-	};
-	auto expect = [&](unsigned int level, int nr, int err, const tids &wanted) {
-		const shim_refusal last = told(err, wanted);
+	/* One, of this level. */
+	void expect(unsigned int level, int nr, shim_reason reason, int error) const
+	{
+		shim_refusal last;
 
-		EXPECT_EQ(1u, last.count);
+		shim_get_refusal(&last);
+		EXPECT_EQ(before_.count + 1, last.count);
 		EXPECT_EQ(level, last.level);
 		EXPECT_EQ(nr, last.nr);
-		EXPECT_EQ(err, last.error);
-	};
+		EXPECT_EQ(reason, last.reason);
+		EXPECT_EQ(error, last.error);
+	}
 
-	EXPECT_EQ(0u, told(0, ask(5)).count);
-	expect(4, 6, -EINVAL, { 1, 2, 3, 4, 5, 6, 7 });
-	expect(2, 0, -EINVAL, { 2000, 2001, 0, -1 });
-	expect(4, 1, -EEXIST, { 1, 1 });
-	expect(1, 1, -EEXIST, { 2000, 2001, 2002, 1, 2003 });
-	for (pid_namespace *ns : nss)
-		shim_disable_pid_allocation(ns);
-	expect(4, 2000, -ENOMEM, { 2000 });
-	/* No request: nothing is told. */
-	EXPECT_EQ(0u, told(-ENOMEM, {}).count);
+	void expect_none() const
+	{
+		shim_refusal last;
+
+		shim_get_refusal(&last);
+		EXPECT_EQ(before_.count, last.count);
+	}
+
+private:
+	shim_refusal before_;
+};
+
+class row29 : public clean {
+protected:
+	void SetUp() override
+	{
+		clean::SetUp();
+		w_.emplace();
+		nss_ = w_->chain(4);
+		target_ = nss_.back();
+	}
+
+	void TearDown() override
+	{
+		w_.reset();
+		clean::TearDown();
+	}
+
+	/* Refused once, and reported once. */
+	void expect(unsigned int level, int nr, shim_reason reason, int error, const tids &wanted)
+	{
+		const refusals reported;
+
+		EXPECT_EQ(error, w_->try_alloc(target_, wanted));
+		reported.expect(level, nr, reason, error);
+	}
+
+	std::optional<world> w_;
+	std::vector<struct pid_namespace *> nss_;
+	struct pid_namespace *target_;
+};
+
+TEST_F(row29, granted_request_is_not_reported)
+{
+	const refusals reported;
+
+	w_->alloc(target_, ask(5));
+	reported.expect_none();
+}
+
+TEST_F(row29, call_without_request_is_not_reported)
+{
+	const refusals reported;
+	struct pid *pid = w_->alloc(target_);
+
+	shim_disable_pid_allocation(target_);
+	EXPECT_EQ(-ENOMEM, w_->try_alloc(target_));
+	EXPECT_FALSE(shim_pid_may_attach(pid, nullptr, 0));
+	shim_set_alloc(SHIM_SLEEPING, 0);
+	EXPECT_EQ(-ENOMEM, w_->try_alloc(target_));
+	reported.expect_none();
+}
+
+TEST_F(row29, invalid_request)
+{
+	expect(4, 6, SHIM_TOO_MANY, -EINVAL, { 1, 2, 3, 4, 5, 6, 7 });
+	expect(2, 0, SHIM_OUT_OF_RANGE, -EINVAL, { 2000, 2001, 0, -1 });
+	expect(4, 32768, SHIM_OUT_OF_RANGE, -EINVAL, { 32768 });
+	target_ = w_->new_ns(nss_[2]);
+	expect(3, 2, SHIM_NO_INIT_YET, -EINVAL, { 2, 2000 });
+}
+
+TEST_F(row29, forbidden_request)
+{
+	struct user_namespace *denied = w_->owner(SHIM_CAP_NONE);
+
+	shim_ns_set_owner(nss_[1], denied);
+	expect(1, 2003, SHIM_NO_CAPABILITY, -EPERM, { 2000, 2001, 2002, 2003, 2004 });
+}
+
+TEST_F(row29, pid_in_use)
+{
+	expect(4, 1, SHIM_IN_USE, -EEXIST, { 1, 1 });
+	expect(1, 1, SHIM_IN_USE, -EEXIST, { 2000, 2001, 2002, 1, 2003 });
+}
+
+TEST_F(row29, automatic_level_without_init)
+{
+	struct pid_namespace *fresh = w_->new_ns(nss_[3]);
+	struct pid_namespace *inner = w_->new_ns(fresh);
+
+	w_->alloc(fresh);
+	target_ = inner;
+	expect(4, 0, SHIM_NO_INIT_YET, -EINVAL, { 1 });
+}
+
+TEST_F(row29, lost_init)
+{
+	shim_disable_pid_allocation(nss_[2]);
+	expect(2, 2002, SHIM_LOST_INIT, -ENOMEM, { 2000, 2001, 2002 });
+	expect(2, 0, SHIM_LOST_INIT, -ENOMEM, { 2000 });
+}
+
+TEST_F(row29, lost_init_at_the_birth)
+{
+	const tids wanted = { 2000, 2001 };
+	struct pid *pid = w_->alloc(target_, wanted);
+
+	for (unsigned int level : { 2, 3 }) {
+		const refusals reported;
+
+		shim_disable_pid_allocation(nss_[level]);
+		EXPECT_FALSE(shim_pid_may_attach(pid, wanted.data(), wanted.size()));
+		reported.expect(level, level == 3 ? 2001 : 0, SHIM_LOST_INIT, -ENOMEM);
+	}
+}
+
+TEST_F(row29, no_memory)
+{
+	/* For the struct pid; then for a node of an IDR. */
+	shim_drop_preloaded();
+	for (long enough : { 0, 1 }) {
+		shim_set_alloc(SHIM_SLEEPING, enough);
+		expect(4, 32000, SHIM_NO_MEMORY, -ENOMEM, { 32000, 32001 });
+	}
 }
 
 TEST_F(alloc_pid, row12_namespace_at_any_level_lost_its_init)
@@ -523,7 +665,11 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_an_outer_level)
 
 	EXPECT_EQ(-EAGAIN, w.try_alloc(nss[2]));
 	EXPECT_EQ(-EAGAIN, w.try_alloc(nss[2], { 100 }));
+
+	const refusals reported;
+
 	EXPECT_EQ(-EAGAIN, w.try_alloc(nss[2], { 100, 100 }));
+	reported.expect(0, 0, SHIM_NONE_FREE, -EAGAIN);
 	EXPECT_EQ(-EEXIST, w.try_alloc(nss[2], { 100, 100, 100 }));
 	shim_rcu_barrier();
 	EXPECT_EQ(before, states(nss));
@@ -557,6 +703,30 @@ TEST_F(alloc_pid, row14_preloading_is_enough_where_no_atomic_allocation_is)
 			EXPECT_EQ(0, w.try_alloc(nss.back()));
 			EXPECT_EQ(0, w.try_alloc(nss.back(), { nr - 500 }));
 		}
+	}
+}
+
+TEST_F(alloc_pid, row14_retry_keeps_no_more_nodes_than_usual)
+{
+	const unsigned int usual = shim_usual_preload();
+
+	for (unsigned int level : some_levels) {
+		world w;
+		const auto nss = w.chain(level);
+
+		shim_drop_preloaded();
+		shim_set_pid_max(SHIM_PID_MAX_LIMIT);
+		EXPECT_EQ(0, w.try_alloc(nss.back(), tids(level + 1, SHIM_PID_MAX_LIMIT - 1)));
+		EXPECT_GE(usual, shim_drop_preloaded()) << level;
+		if (!level)
+			continue;
+
+		/* Nor does one that fails. */
+		tids taken = tids(level + 1, SHIM_PID_MAX_LIMIT - 100);
+
+		taken.back() = SHIM_PID_MAX_LIMIT - 1;
+		EXPECT_EQ(-EEXIST, w.try_alloc(nss.back(), taken));
+		EXPECT_GE(usual, shim_drop_preloaded()) << level;
 	}
 }
 
@@ -652,17 +822,30 @@ TEST_F(alloc_pid, row15_claim_takes_the_lock_once)
 			/* Atomic allocations succeed: the usual case. */
 			shim_set_alloc(SHIM_ATOMIC, -1);
 
-			const shim_stats before = stats();
+			const auto locks = [before = stats().locks] {
+				return stats().locks - before;
+			};
 			struct pid *pid = w.alloc(nss.back(), wanted);
 
-			EXPECT_EQ(before.locks + 1, stats().locks);
-			if (size)
+			EXPECT_EQ(1u, locks());
+			if (size) {
+				/* A lookup finds the innermost one of several. */
 				EXPECT_EQ(-EEXIST, w.try_alloc(nss.back(), wanted));
-			else
+				EXPECT_EQ(size > 1 ? 1u : 2u, locks());
+			}
+			if (size > 1) {
+				tids taken_further_out = wanted;
+
+				taken_further_out.front()++;
+				EXPECT_EQ(-EEXIST, w.try_alloc(nss.back(), taken_further_out));
+				EXPECT_EQ(2u, locks());
+			}
+			if (!size) {
 				w.alloc(nss.back());
-			EXPECT_EQ(before.locks + 2, stats().locks);
+				EXPECT_EQ(2u, locks());
+			}
 			w.free(pid);
-			EXPECT_EQ(before.locks + 3, stats().locks);
+			EXPECT_EQ(3u, locks());
 		}
 	}
 }
@@ -814,6 +997,18 @@ TEST_F(alloc_pid, row26_sequence_goes_on_where_it_is_set)
 	EXPECT_EQ(5002, shim_pid_nr(w.alloc(shim_root()), 0));
 }
 
+TEST_F(alloc_pid, row26_ns_last_pid_is_written_under_the_lock)
+{
+	world w;
+	const shim_stats before = stats();
+
+	shim_set_last_pid(shim_root(), 4999);
+	EXPECT_EQ(before.locks + 1, stats().locks);
+	EXPECT_EQ(5000, shim_pid_nr(w.alloc(shim_root()), 0));
+	shim_set_last_pid(shim_root(), 0);
+	EXPECT_EQ(1u, shim_ns_cursor(shim_root()));
+}
+
 TEST_F(alloc_pid, row26_sequence_starts_again_above_the_reserved_numbers)
 {
 	world w;
@@ -875,14 +1070,14 @@ TEST_F(alloc_pid, every_pid_has_an_inode_number_of_its_own)
 
 TEST_F(alloc_pid, attaching_needs_every_namespace)
 {
-	for (unsigned int dead = 0; dead <= 4; dead++) {
+	for (unsigned int dead = 1; dead <= 4; dead++) {
 		world w;
 		const auto nss = w.chain(4);
 		struct pid *pid = w.alloc(nss.back());
 
-		EXPECT_TRUE(shim_pid_may_attach(pid));
+		EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
 		shim_disable_pid_allocation(nss[dead]);
-		EXPECT_FALSE(shim_pid_may_attach(pid)) << dead;
+		EXPECT_FALSE(shim_pid_may_attach(pid, nullptr, 0)) << dead;
 	}
 }
 
@@ -893,7 +1088,7 @@ TEST_F(alloc_pid, attaching_needs_no_namespace_further_in)
 	struct pid *pid = w.alloc(nss[1]);
 
 	shim_disable_pid_allocation(nss[2]);
-	EXPECT_TRUE(shim_pid_may_attach(pid));
+	EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
 }
 
 TEST_F(free_pid, pid_is_not_found_afterwards)

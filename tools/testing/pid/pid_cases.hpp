@@ -18,6 +18,7 @@ enum class request {
 	one,
 	all,
 	inner_busy,
+	second_busy,
 	outer_busy,
 };
 
@@ -31,14 +32,14 @@ struct pid_case {
 
 	std::string name() const
 	{
-		static const char *const kinds[] = { "plain", "one", "all", "inner-busy",
-						     "outer-busy" };
+		static const char *const kinds[] = { "plain",	   "one",	  "all",
+						     "inner-busy", "second-busy", "outer-busy" };
 
 		return std::string(kinds[static_cast<int>(kind)]) + "/" + std::to_string(level) +
 		       "/" + std::to_string(live) + (scattered ? "s" : "");
 	}
 
-	bool fails() const { return kind == request::inner_busy || kind == request::outer_busy; }
+	bool fails() const { return kind >= request::inner_busy; }
 };
 
 class pid_world {
@@ -71,6 +72,7 @@ public:
 			}
 		}
 		busy_ = shim_pid_nr(live_.back(), c.level);
+		busy_second_ = shim_pid_nr(live_.back(), c.level ? c.level - 1 : 0);
 		busy_outer_ = shim_pid_nr(live_.back(), 0);
 	}
 
@@ -105,12 +107,15 @@ public:
 			break;
 		case request::all:
 		case request::inner_busy:
+		case request::second_busy:
 		case request::outer_busy:
 			tids.assign(c_.level + 1, nr);
 			break;
 		}
 		if (c_.kind == request::inner_busy)
 			tids.front() = busy_;
+		if (c_.kind == request::second_busy)
+			tids[c_.level ? 1 : 0] = busy_second_;
 		if (c_.kind == request::outer_busy)
 			tids.back() = busy_outer_;
 		return tids;
@@ -137,6 +142,7 @@ private:
 	std::vector<struct pid_namespace *> chain_;
 	std::vector<struct pid *> live_;
 	pid_t busy_ = 0;
+	pid_t busy_second_ = 0;
 	pid_t busy_outer_ = 0;
 };
 
@@ -152,7 +158,7 @@ inline std::vector<pid_case> pid_cases()
 			for (bool scattered : { false, true })
 				for (unsigned int level : { 0, 4 })
 					cases.push_back({ kind, level, live, scattered });
-	for (request kind : { request::inner_busy, request::outer_busy })
+	for (request kind : { request::inner_busy, request::second_busy, request::outer_busy })
 		for (unsigned int level : { 0, 1, 4, 16, 32 })
 			cases.push_back({ kind, level, 1, false });
 	return cases;

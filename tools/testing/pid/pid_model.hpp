@@ -254,43 +254,71 @@ private:
 		return nr ? nr : next_free(ns, first, last);
 	}
 
+	/* An answer, and what is reported of it. */
+	struct answer {
+		int error = 0;
+		shim_reason reason = {};
+		unsigned int level = 0;
+		int nr = 0;
+	};
+
 	/* Rows 7 to 10. */
-	int judge(name_space &ns, const tids &wanted) const
+	answer validate(name_space &ns, const tids &wanted) const
 	{
 		const name_space *each = &ns;
 
 		if (wanted.size() > ns.level + 1)
-			return -EINVAL;
+			return { -EINVAL, SHIM_TOO_MANY, ns.level, wanted[ns.level + 1] };
 		for (pid_t nr : wanted) {
 			if (nr < 1 || nr >= pid_max_)
-				return -EINVAL;
+				return { -EINVAL, SHIM_OUT_OF_RANGE, each->level, nr };
 			if (nr != 1 && !each->init)
-				return -EINVAL;
+				return { -EINVAL, SHIM_NO_INIT_YET, each->level, nr };
 			if (!caps_[each->owner])
-				return -EPERM;
+				return { -EPERM, SHIM_NO_CAPABILITY, each->level, nr };
 			each = each->parent;
 		}
-		return 0;
+		return {};
 	}
 
-	/* Rows 11 to 13: the PIDs, or why there are none. */
-	int claim(name_space &ns, const tids &wanted, tids &nrs) const
+	/* Rows 9 and 11 to 13: the PIDs, or why there are none. */
+	answer claim(name_space &ns, const tids &wanted, tids &nrs) const
 	{
 		for (name_space *each : levels(ns)) {
 			const std::size_t i = nrs.size();
 			const bool asked = i < wanted.size();
-			int nr;
+			int nr = asked ? wanted[i] : 0;
 
-			if (asked && each->used.count(wanted[i]))
-				return -EEXIST;
+			if (asked && each->used.count(nr))
+				return { -EEXIST, SHIM_IN_USE, each->level, nr };
 			if (!each->adding)
-				return -ENOMEM;
-			nr = asked ? wanted[i] : automatic(*each);
+				return { -ENOMEM, SHIM_LOST_INIT, each->level, nr };
+			if (!asked && !each->init && each->used.count(1))
+				return { -EINVAL, SHIM_NO_INIT_YET, each->level, 0 };
+			if (!asked)
+				nr = each->init ? automatic(*each) : 1;
 			if (!nr)
-				return -EAGAIN;
+				return { -EAGAIN, SHIM_NONE_FREE, each->level, 0 };
 			nrs.push_back(nr);
 		}
-		return 0;
+		return {};
+	}
+
+	/* Row 29. */
+	static void check_refusal(const shim_refusal &before, const tids &wanted,
+				  const answer &expected)
+	{
+		shim_refusal last;
+
+		shim_get_refusal(&last);
+		if (wanted.empty() || !expected.error) {
+			expect(last.count == before.count, "a refusal is reported");
+			return;
+		}
+		expect(last.count == before.count + 1, "the refusal is not reported once");
+		expect(last.error == expected.error && last.reason == expected.reason &&
+			       last.level == expected.level && last.nr == expected.nr,
+		       "another refusal is reported");
 	}
 
 	void publish(name_space &ns, const tids &nrs, std::size_t requested, struct pid *real)
@@ -354,14 +382,14 @@ private:
 			wanted[i] = special_tid(*nss[i], op.mode / 2);
 		}
 
-		int expected = judge(ns, wanted);
-		const bool judged = expected;
+		answer expected = validate(ns, wanted);
+		const bool invalid = expected.error;
 
-		if (!expected)
+		if (!invalid)
 			expected = claim(ns, wanted, nrs);
 		/* Every eighth has less memory than it wants. */
 		const bool failed = op.mode / 16 % 8 == 7 &&
-				    runs_short(ns, wanted, expected, judged);
+				    runs_short(ns, wanted, expected.error, invalid);
 		struct pid *pid = nullptr;
 		int err = 0;
 
@@ -371,15 +399,20 @@ private:
 			short_of_memory++;
 		}
 		if (!pending_) {
+			shim_refusal before;
+
+			shim_get_refusal(&before);
 			err = shim_alloc_pid(ns.real, wanted.data(), wanted.size(), &pid);
+			if (err == expected.error)
+				check_refusal(before, wanted, expected);
 		} else {
 			std::swap(pid, pending_);
 		}
 		if (trace)
-			describe(ns, wanted, expected, err, pid, failed);
+			describe(ns, wanted, expected.error, err, pid, failed);
 		answers[-err]++;
-		if (err != expected)
-			throw mismatch("alloc_pid(): " + name(expected) + " expected, " +
+		if (err != expected.error)
+			throw mismatch("alloc_pid(): " + name(expected.error) + " expected, " +
 				       name(err) + " returned");
 		if (err)
 			return;
@@ -395,7 +428,7 @@ private:
 	 * Makes the call with some allocations failing: true if it failed for
 	 * that. If it succeeds, pending_ is the result.
 	 */
-	bool runs_short(name_space &ns, const tids &wanted, int expected, bool judged)
+	bool runs_short(name_space &ns, const tids &wanted, int expected, bool invalid)
 	{
 		const shim_stats before = stats();
 		const long n = draw(4) ? draw(6) : draw(60);
@@ -422,7 +455,8 @@ private:
 		shim_set_alloc(SHIM_ATOMIC, 0);
 		shim_set_alloc(SHIM_SLEEPING, -1);
 
-		expect(!judged || !short_of, "memory is asked for before the request is judged");
+		expect(!invalid || !short_of,
+		       "memory is asked for before the request is validated");
 		short_of = short_of && err == -ENOMEM;
 		expect(!err || err == expected || short_of,
 		       "alloc_pid() without memory: " + name(err));
@@ -452,7 +486,7 @@ private:
 	static bool may_attach(const process &p)
 	{
 		for (const name_space *each : levels(*p.ns))
-			if (!each->adding)
+			if (each->level && !each->adding)
 				return false;
 		return true;
 	}
@@ -502,7 +536,7 @@ private:
 		name_space &ns = pick_ns(op.ns);
 
 		for (const auto &[nr, p] : ns.used)
-			expect(shim_pid_may_attach(p->real) == may_attach(*p),
+			expect(shim_pid_may_attach(p->real, nullptr, 0) == may_attach(*p),
 			       "pid_may_attach() of " + name(*p));
 		if (trace)
 			std::printf("attach     %s\n", name(ns).c_str());

@@ -193,10 +193,10 @@ TEST_F(race, lookups_find_whole_pids)
 					shim_free_pid(pid);
 				shim_alloc_pid(nss[4], wanted.data(), wanted.size(), &pid);
 				if (pid)
-					shim_pid_may_attach(pid);
+					shim_pid_may_attach(pid, nullptr, 0);
 				/* ns_last_pid */
 				if (round % 16 == 0)
-					shim_ns_set_cursor(nss[random() % 5], 2);
+					shim_set_last_pid(nss[random() % 5], 1);
 				if (round % 256 == 0)
 					shim_set_pid_max(30000 + random() % 1000);
 				sometimes_rcu(round);
@@ -291,7 +291,7 @@ TEST_F(race, row12_nothing_is_granted_after_the_init_is_gone)
 				late += before;
 				/* True or false, but no surprise. */
 				if (before)
-					late += shim_pid_may_attach(pid);
+					late += shim_pid_may_attach(pid, nullptr, 0);
 				shim_free_pid(pid);
 				/* The lock is not fair. */
 				std::this_thread::yield();
@@ -299,6 +299,77 @@ TEST_F(race, row12_nothing_is_granted_after_the_init_is_gone)
 		});
 		EXPECT_EQ(0u, late);
 	}
+}
+
+TEST_F(race, row26_write_to_ns_last_pid_is_not_lost)
+{
+	world w;
+	const auto nss = w.chain(16);
+	struct pid_namespace *innermost = nss.back();
+	constexpr int far = 20000;
+	std::atomic<bool> running = true;
+
+	threads(2, [&](unsigned int i) {
+		for (unsigned int round = 0; i == 1 && running; round++) {
+			struct pid *pid;
+
+			ASSERT_EQ(0, shim_alloc_pid(innermost, nullptr, 0, &pid));
+			shim_free_pid(pid);
+			sometimes_rcu(round);
+		}
+		/* From one side of @far to the other: the next automatic PID shows it. */
+		for (unsigned int round = 0; i == 0 && round < rounds; round++) {
+			const bool low = round % 2;
+
+			shim_set_last_pid(innermost, low ? 1000 : far);
+			ASSERT_EQ(low, shim_ns_cursor(innermost) < far) << round;
+			sometimes_rcu(round);
+		}
+		if (i == 0)
+			running = false;
+	});
+}
+
+/* Each round has one first process, whoever it is; it fails late in every other one. */
+TEST_F(race, row27_one_of_several_creates_the_init)
+{
+	constexpr unsigned int callers = 3;
+	world w;
+	struct pid_namespace *ns = nullptr;
+	std::barrier<> together(callers);
+	std::atomic<unsigned int> firsts = 0, refused = 0, others = 0;
+
+	threads(callers, [&](unsigned int i) {
+		const tids wanted(i == 1, 1);
+
+		for (unsigned int round = 0; round < rounds / 8; round++) {
+			struct pid *pid;
+
+			if (i == 0 && round % 2 == 0)
+				ns = w.new_ns(shim_root());
+			together.arrive_and_wait();
+			switch (shim_alloc_pid(ns, wanted.data(), wanted.size(), &pid)) {
+			case 0:
+				firsts += shim_pid_nr(pid, 1) == 1;
+				break;
+			case -EINVAL:
+				refused += wanted.empty();
+				break;
+			case -EEXIST:
+				refused += !wanted.empty();
+				break;
+			default:
+				others++;
+			}
+			together.arrive_and_wait();
+			if (pid)
+				shim_free_pid(pid);
+			sometimes_rcu(round);
+		}
+	});
+	EXPECT_EQ(rounds / 8, firsts);
+	EXPECT_EQ(rounds / 8 * (callers - 1), refused);
+	EXPECT_EQ(0u, others);
 }
 
 TEST_F(race, first_process_and_requests_for_its_namespace)

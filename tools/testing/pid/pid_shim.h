@@ -66,6 +66,8 @@ unsigned int shim_ns_allocated(const struct pid_namespace *ns);
 /* ns_last_pid is one less. */
 unsigned int shim_ns_cursor(const struct pid_namespace *ns);
 void shim_ns_set_cursor(struct pid_namespace *ns, unsigned int cursor);
+/* Write ns_last_pid. */
+void shim_set_last_pid(struct pid_namespace *ns, int nr);
 /*
  * The numbers that the IDR holds, published or not, in order: how many, and
  * as many of them as @nrs has room for.
@@ -81,15 +83,28 @@ int shim_alloc_pid(struct pid_namespace *ns, const pid_t *set_tid, size_t size,
 		   struct pid **pid);
 void shim_free_pid(struct pid *pid);
 void shim_disable_pid_allocation(struct pid_namespace *ns);
-bool shim_pid_may_attach(const struct pid *pid);
+bool shim_pid_may_attach(const struct pid *pid, const pid_t *set_tid, size_t size);
 bool shim_set_tid_args_valid(uint64_t uptr, uint64_t size);
 int shim_set_tid_copy_from_user(pid_t *set_tid, uint64_t uptr, size_t size);
 
-/* What this thread was told of refused requests; the rest is of the last one. */
+/* As enum set_tid_reason. */
+enum shim_reason {
+	SHIM_TOO_MANY,
+	SHIM_OUT_OF_RANGE,
+	SHIM_NO_INIT_YET,
+	SHIM_NO_CAPABILITY,
+	SHIM_IN_USE,
+	SHIM_LOST_INIT,
+	SHIM_NONE_FREE,
+	SHIM_NO_MEMORY,
+};
+
+/* Reports of refused requests of this thread; all but the count is of the last one. */
 struct shim_refusal {
 	unsigned long count;
 	unsigned int level;
 	int nr;
+	enum shim_reason reason;
 	int error;
 };
 
@@ -120,6 +135,8 @@ void shim_rcu_barrier(void);
 
 /* Gives this thread's preloaded IDR nodes back; returns their number. */
 unsigned int shim_drop_preloaded(void);
+/* How many radix_tree_preload() keeps. */
+unsigned int shim_usual_preload(void);
 
 /*
  * Which of this thread's allocations fail. At first all atomic ones and no
@@ -150,6 +167,13 @@ struct shim_stats {
 };
 
 void shim_get_stats(struct shim_stats *stats);
+
+/*
+ * For pid_hold.cpp, where callgrind collects while the lock is held: the name of
+ * the dump that the end of a hold makes, NULL for none; and an empty hold.
+ */
+void shim_hold_name(const char *name);
+void shim_hold_nothing(void);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#ifdef SHIM_HOLD
+#include <valgrind/callgrind.h>
+#endif
+
 #include "radix-tree.h"
 
 #include "pid_shim.h"
@@ -73,6 +77,37 @@ void shim_lock_slow(spinlock_t *lock)
 {
 	lock_wait(lock);
 }
+
+#ifdef SHIM_HOLD
+static const char *hold_name;
+
+void shim_hold_name(const char *name)
+{
+	hold_name = name;
+}
+
+void shim_hold_begin(void)
+{
+	CALLGRIND_TOGGLE_COLLECT;
+}
+
+void shim_hold_end(void)
+{
+	CALLGRIND_TOGGLE_COLLECT;
+	if (hold_name)
+		CALLGRIND_DUMP_STATS_AT(hold_name);
+	else
+		CALLGRIND_ZERO_STATS;
+}
+
+void shim_hold_nothing(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	spin_lock(&lock);
+	spin_unlock(&lock);
+}
+#endif
 
 #else
 
@@ -684,9 +719,14 @@ void shim_disable_pid_allocation(struct pid_namespace *ns)
 }
 
 #ifndef SHIM_BASE
-bool shim_pid_may_attach(const struct pid *pid)
+bool shim_pid_may_attach(const struct pid *pid, const pid_t *set_tid, size_t size)
 {
-	return pid_may_attach(pid);
+	return pid_may_attach(pid, set_tid, size);
+}
+
+void shim_set_last_pid(struct pid_namespace *ns, int nr)
+{
+	set_last_pid(ns, nr);
 }
 
 bool shim_set_tid_args_valid(u64 uptr, u64 size)
@@ -702,14 +742,20 @@ int shim_set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
 /* Instead of kernel/set_tid_trace.c. */
 static __thread struct shim_refusal refusal;
 
-int set_tid_refused(struct pid_namespace *ns, pid_t nr, int error)
+int set_tid_refused(struct pid_namespace *ns, pid_t nr,
+		    enum set_tid_reason reason, int error)
 {
+	BUILD_BUG_ON(SHIM_TOO_MANY != (int)SET_TID_TOO_MANY);
+	BUILD_BUG_ON(SHIM_IN_USE != (int)SET_TID_IN_USE);
+	BUILD_BUG_ON(SHIM_NO_MEMORY != (int)SET_TID_NO_MEMORY);
 #ifndef SHIM_FAST
-	/* With nothing held, is the rule. */
-	might_sleep();
+	shim_bug_on(shim_cpu.locked);
+	if (reason == SET_TID_IN_USE)
+		might_sleep();
 	refusal.count++;
 	refusal.level = ns->level;
 	refusal.nr = nr;
+	refusal.reason = (enum shim_reason)reason;
 	refusal.error = error;
 #endif
 	return error;
@@ -794,6 +840,14 @@ unsigned int shim_drop_preloaded(void)
 
 	shim_cpu_dead(0);
 	return nr;
+}
+
+unsigned int shim_usual_preload(void)
+{
+	shim_drop_preloaded();
+	shim_bug_on(radix_tree_preload(GFP_KERNEL));
+	radix_tree_preload_end();
+	return shim_drop_preloaded();
 }
 
 void shim_set_alloc(enum shim_alloc kind, long succeed)
