@@ -197,8 +197,8 @@ static void publish_levels(struct pid *pid, size_t requested)
  * the slab has none to give at once they draw on nodes that were preloaded
  * before. One preload lasts for one level at least, which is enough unless
  * memory is short; after that the claim is tried again with more, at last with
- * enough for all levels, and what is left of these is freed. So the claim fails for lack of memory only where a
- * sleeping allocation fails too.
+ * enough for all levels, and what is left of these is freed. So the claim fails
+ * for lack of memory only where a sleeping allocation fails too.
  */
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)

@@ -1081,6 +1081,19 @@ TEST_F(alloc_pid, attaching_needs_every_namespace)
 	}
 }
 
+/* Its init cannot exit: no fork() has to read a line that all of them write. */
+TEST_F(alloc_pid, attaching_does_not_look_at_level_0)
+{
+	for (unsigned int level : { 0, 2 }) {
+		world w;
+		const auto nss = w.chain(level);
+		struct pid *pid = w.alloc(nss.back());
+
+		shim_disable_pid_allocation(nss[0]);
+		EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
+	}
+}
+
 TEST_F(alloc_pid, attaching_needs_no_namespace_further_in)
 {
 	world w;
