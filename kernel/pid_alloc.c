@@ -78,66 +78,54 @@ static bool ns_alive(const struct pid_namespace *ns)
 	return READ_ONCE(ns->pid_allocated) & PIDNS_ADDING;
 }
 
-/* Returns the slot in the IDR, as do the next two, or an ERR_PTR(). */
-static void __rcu **claim_requested(struct upid *upid, u32 nr)
-{
-	void __rcu **slot;
-
-	upid->nr = nr;
-	slot = idr_reserve_u32(&upid->ns->idr, (u32 *)&upid->nr, nr, GFP_NOWAIT);
-	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(-EEXIST) : slot;
-}
-
 /*
- * Until a namespace has an init, its only PID is 1. This must be checked here:
- * whoever holds another number when the first process fails keeps free_pid() from
- * resetting the cursor, and the namespace never gets an init. And a task that is
- * attached before there is an init has nobody to leave its children to. A task
- * that claims a number after the init was attached is attached after it.
+ * Until a namespace has an init, its only PID is 1. That is checked here, and not
+ * only when the task is attached: whoever holds another number when the first
+ * process fails keeps free_pid() from resetting the cursor, and the namespace never
+ * gets an init. A task that was attached before the init would have nobody to leave
+ * its children to; one that claims a number once there is an init is attached after
+ * it. set_tid_permit() has refused requests for other numbers, and a namespace that
+ * has had an init never is without one again.
  *
- * set_tid_permit() has refused any other number that was requested.
- */
-static void __rcu **claim_init(struct upid *upid, pid_t requested)
-{
-	void __rcu **slot = claim_requested(upid, 1);
-
-	return slot == ERR_PTR(-EEXIST) && !requested ? ERR_PTR(-EINVAL) : slot;
-}
-
-/* The next free number at or after the cursor, or else from the start again. */
-static void __rcu **claim_automatic(struct upid *upid)
-{
-	struct idr *idr = &upid->ns->idr;
-	const u32 cursor = idr_get_cursor(idr);
-	const u32 last = READ_ONCE(pid_max) - 1;
-	/* The low numbers are for whoever starts with the namespace. */
-	const u32 first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
-	void __rcu **slot;
-
-	upid->nr = max(cursor, first);
-	slot = idr_reserve_u32(idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
-	if (slot == ERR_PTR(-ENOSPC) && upid->nr > first) {
-		upid->nr = first;
-		slot = idr_reserve_u32(idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
-	}
-	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(-EAGAIN) : slot;
-}
-
-/*
- * Answers -ESRCH for a namespace whose init is gone: unlike -ENOMEM it is not
+ * The answer for a namespace whose init is gone is -ESRCH: unlike -ENOMEM it is not
  * worth a retry. A PID that is in use is reported even there.
+ *
+ * Returns the slot of upid->nr in the IDR, or an ERR_PTR().
  */
 static void __rcu **claim_level(struct upid *upid, pid_t requested)
 {
-	if (unlikely(!ns_alive(upid->ns)))
-		return requested && idr_find(&upid->ns->idr, requested) ?
+	struct pid_namespace *ns = upid->ns;
+	u32 first, start, last;
+	void __rcu **slot;
+	int none_free;
+
+	if (unlikely(!ns_alive(ns)))
+		return requested && idr_find(&ns->idr, requested) ?
 			ERR_PTR(-EEXIST) : ERR_PTR(-ESRCH);
 
-	if (unlikely(!READ_ONCE(upid->ns->child_reaper)))
-		return claim_init(upid, requested);
+	if (requested) {
+		first = start = last = requested;
+		none_free = -EEXIST;
+	} else if (unlikely(!READ_ONCE(ns->child_reaper))) {
+		first = start = last = 1;
+		none_free = -EINVAL;
+	} else {
+		start = idr_get_cursor(&ns->idr);
+		/* The low numbers are for whoever starts with the namespace. */
+		first = start > RESERVED_PIDS ? RESERVED_PIDS : 1;
+		start = max(start, first);
+		last = READ_ONCE(pid_max) - 1;
+		none_free = -EAGAIN;
+	}
 
-	return requested ? claim_requested(upid, requested) :
-			   claim_automatic(upid);
+	upid->nr = start;
+	slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
+	if (slot == ERR_PTR(-ENOSPC) && start > first) {
+		upid->nr = first;
+		slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last,
+				       GFP_NOWAIT);
+	}
+	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(none_free) : slot;
 }
 
 /* After an error, and only then, @refused is the level that failed. */
@@ -399,7 +387,7 @@ static void release_level(const struct upid *upid)
 	case PIDNS_ADDING:
 		/*
 		 * The first process failed after its PID was claimed, the only
-		 * one that could be: see claim_init(). The next is the first
+		 * one that could be: see claim_level(). The next is the first
 		 * again, and gets PID 1.
 		 */
 		WARN_ON_ONCE(ns->child_reaper);

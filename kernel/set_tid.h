@@ -24,7 +24,16 @@ bool set_tid_args_valid(u64 uptr, u64 size);
 int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size);
 int set_tid_permit(struct pid_namespace *ns, const pid_t *set_tid,
 		   size_t size);
+
+#ifdef CONFIG_TRACEPOINTS
 int set_tid_refused(struct pid_namespace *ns, pid_t nr,
 		    enum set_tid_reason reason, int error);
+#else
+static inline int set_tid_refused(struct pid_namespace *ns, pid_t nr,
+				  enum set_tid_reason reason, int error)
+{
+	return error;
+}
+#endif
 
 #endif /* _KERNEL_SET_TID_H */

@@ -299,6 +299,9 @@ int wake_up_process(struct task_struct *task);
 #define PAGE_SIZE		4096
 #define CONFIG_PID_NS		1
 #define CONFIG_CHECKPOINT_RESTORE	1
+#ifndef SHIM_FAST
+#define CONFIG_TRACEPOINTS	1
+#endif
 #define __randomize_layout
 
 #endif /* PID_FAKES_H */

@@ -742,13 +742,14 @@ int shim_set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
 /* Instead of kernel/set_tid_trace.c. */
 static __thread struct shim_refusal refusal;
 
+#ifdef CONFIG_TRACEPOINTS
 int set_tid_refused(struct pid_namespace *ns, pid_t nr,
 		    enum set_tid_reason reason, int error)
 {
 	BUILD_BUG_ON(SHIM_TOO_MANY != (int)SET_TID_TOO_MANY);
 	BUILD_BUG_ON(SHIM_IN_USE != (int)SET_TID_IN_USE);
 	BUILD_BUG_ON(SHIM_NO_MEMORY != (int)SET_TID_NO_MEMORY);
-#ifndef SHIM_FAST
+
 	shim_bug_on(shim_cpu.locked);
 	if (reason == SET_TID_IN_USE)
 		might_sleep();
@@ -757,9 +758,9 @@ int set_tid_refused(struct pid_namespace *ns, pid_t nr,
 	refusal.nr = nr;
 	refusal.reason = (enum shim_reason)reason;
 	refusal.error = error;
-#endif
 	return error;
 }
+#endif
 
 void shim_get_refusal(struct shim_refusal *last)
 {
