@@ -65,9 +65,9 @@ help:
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
-#: CHECKS='...'     for check: overlay refresh series checkpatch kernel-doc clang-format
-#:                  clang-tidy shellcheck robust native native-sanitizers native-count
-#:                  native-hold fuzz mutants spdx; default: all
+#: CHECKS='...'     for check: overlay refresh series upstream checkpatch kernel-doc
+#:                  clang-format clang-tidy shellcheck robust native native-sanitizers
+#:                  native-count native-hold fuzz mutants gitignore spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
