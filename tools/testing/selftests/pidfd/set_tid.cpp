@@ -208,6 +208,30 @@ struct Outcome {
  * Refusals in words
  */
 
+static bool has_seccomp_filter()
+{
+	return read_file("/proc/self/status").find("\nSeccomp:\t2\n") != std::string::npos;
+}
+
+/* How clone3() fails for reasons that have nothing to do with what is asked of it. */
+static std::string why_no_process(int error)
+{
+	const bool filtered = has_seccomp_filter();
+
+	switch (error) {
+	case ENOSYS:
+		return filtered ? "this kernel has no clone3(), or a seccomp filter hides it, as "
+				  "those of container runtimes do" :
+				  "this kernel has no clone3()";
+	case EPERM:
+		return filtered ? "clone3() is forbidden here, perhaps by a seccomp filter" :
+				  "clone3() is forbidden here";
+	case EAGAIN:
+		return "no more processes: a limit is reached or PIDs have run out";
+	}
+	return "clone3() failed";
+}
+
 class Refusal {
 public:
 	Refusal(const Options &options, int target_level, const Outcome &outcome)
@@ -220,12 +244,8 @@ public:
 private:
 	std::string words() const
 	{
-		switch (outcome_.error) {
-		case ENOSYS:
-			return "this kernel has no clone3()";
-		case E2BIG:
+		if (outcome_.error == E2BIG)
 			return "this kernel's clone3() does not know set_tid";
-		}
 		if (outcome_.culprits == 0)
 			return not_about_pids();
 		if (outcome_.culprits < 0)
@@ -241,20 +261,19 @@ private:
 
 		switch (outcome_.error) {
 		case EPERM:
-			return new_ns ? "a new PID namespace needs CAP_SYS_ADMIN" :
-					"clone3() is forbidden here";
+			if (new_ns)
+				return "a new PID namespace needs CAP_SYS_ADMIN";
+			break;
 		case ENOSPC:
 			return "no more PID namespaces: 32 levels or "
 			       "user.max_pid_namespaces are reached";
-		case EAGAIN:
-			return "no more processes: a limit is reached or PIDs have run out";
 		case ENOMEM:
 			return "out of memory, or a level has lost its init";
 		case EINVAL:
 			if (new_ns)
 				return "this kernel has no PID namespaces";
 		}
-		return "clone3() failed";
+		return why_no_process(outcome_.error);
 	}
 
 	std::string about_pid() const
@@ -343,7 +362,7 @@ static std::string why_no_namespace(int error, int level)
 	case EINVAL:
 		return name + ": this kernel has no PID namespaces (EINVAL)";
 	case ENOSYS:
-		return "this kernel has no clone3() (ENOSYS)";
+		return name + ": " + why_no_process(error) + " (ENOSYS)";
 	}
 	return name + ": cannot create a PID namespace (" + errno_name(error) + ")";
 }
@@ -472,7 +491,8 @@ static int create_command(const Options &options, const Fd &tool, const Gate &ga
  * process sees it.
  */
 static pid_t run_helper(const NsChain &chain, const Options &options, int target_level,
-			const Gate &gate, const sigset_t &mask, Outcome &outcome)
+			const Gate &gate, const sigset_t &mask,
+			const std::optional<RefusalTrace> &trace, Outcome &outcome)
 {
 	std::optional<ChildrenIn> scope;
 	std::vector<Child> in_the_way;
@@ -483,7 +503,8 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		if (int error = scope->error())
 			fail("cannot enter the PID namespace%s (%s)",
 			     error == EPERM  ? ": needs CAP_SYS_ADMIN" :
-			     error == EINVAL ? ": it is not below this one" :
+			     error == ESRCH  ? ": the process has ended" :
+			     error == EINVAL ? ": this kernel has none" :
 					       "",
 			     errno_name(error));
 	}
@@ -496,12 +517,10 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		});
 
 		if (helper.error)
-			fail("cannot create a process%s (%s)",
-			     helper.error == ENOMEM && scope ?
-				     ": out of memory, or the init of its PID "
-				     "namespace is gone" :
-			     helper.error == ENOSYS ? ": this kernel has no clone3()" :
-						      "",
+			fail("cannot create a process: %s (%s)",
+			     helper.error == ENOMEM ?
+				     "out of memory, or the init of its PID namespace is gone" :
+				     why_no_process(helper.error).c_str(),
 			     errno_name(helper.error));
 		if (is_in_the_way(helper.child, options.pids, target_level)) {
 			in_the_way.push_back(std::move(helper.child));
@@ -510,6 +529,8 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		/* They have been kept so that this one does not get their PIDs. */
 		in_the_way.clear();
 		const pid_t caller = helper.child.pid();
+		if (trace)
+			trace->only(caller);
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
@@ -611,32 +632,76 @@ static int wait_for_command(Child &command, const Fd &signals, bool is_init)
 }
 
 /*
+ * What --explain adds
+ */
+
+/*
+ * Names are shown as the kernel escapes them: any process can choose one, and this
+ * often goes to the terminal of root.
+ */
+static std::string holder_in_words(const Refused &told)
+{
+	const std::string holder = told.text("holder"), pid = told.text("holder_pid");
+	const std::string comm = told.holder_comm();
+	const std::string who = pid + (comm.empty() ? ", whose name is empty" : " (" + comm + ")");
+
+	if (holder == "none")
+		return "nobody has it any more, or its process is only being made";
+	if (holder == "thread")
+		return "held by thread " + who + " of process " + told.text("holder_tgid");
+	if (holder == "zombie")
+		return "held by zombie " + who + ", until its parent waits for it";
+	if (holder == "exited-leader")
+		return "held by process " + who +
+		       ", of which the first thread has exited, not the others: to kill its "
+		       "parent, or to wait for it, does not free the PID";
+	if (holder == "group" || holder == "session")
+		return "only a process " + holder + " has it: process " + who + " is in it";
+	return "held by " + holder + " " + who;
+}
+
+static std::string reason_in_words(const Refused &told)
+{
+	static constexpr std::pair<const char *, const char *> words[] = {
+		{ "too-many-pids", "one more than there are levels" },
+		{ "out-of-range", "not between 1 and pid_max - 1" },
+		{ "no-init-yet", "as long as the namespace has no init, 1 is its only PID" },
+		{ "no-capability",
+		  "the caller has no capability in the user namespace that owns it" },
+		{ "lost-init",
+		  "the namespace has lost its init, nothing is created there any more" },
+		{ "none-free", "none is left" },
+		{ "no-memory", "the kernel has no memory for it" },
+	};
+	const std::string reason = told.text("reason");
+
+	if (reason == "in-use")
+		return holder_in_words(told);
+	for (const auto &[name, meaning] : words)
+		if (reason == name)
+			return meaning;
+	return reason;
+}
+
+/*
  * What the kernel has said of the first request that it refused: those after it
  * were to find the PID to blame.
  */
 static std::string explanation(RefusalTrace &trace, pid_t caller)
 {
-	const std::vector<std::string> lines = trace.take(caller);
-	unsigned int level, ns;
-	int pid, error, holder_pid;
-	char holder[16], comm[16];
+	const std::vector<Refused> all = trace.take(caller);
 
-	if (lines.empty())
+	if (all.empty())
 		return "the kernel says nothing: it was not the PIDs";
-	const int known = sscanf(lines[0].c_str(),
-				 "level=%u ns=%u pid=%d error=%d holder=%15s holder_pid=%d "
-				 "holder_comm=%15[^\n]",
-				 &level, &ns, &pid, &error, holder, &holder_pid, comm);
-	if (known < 6)
-		return "the kernel says: " + lines[0];
-	std::string text = "level " + std::to_string(level) + ", namespace " + std::to_string(ns) +
-			   (pid ? ", PID " + std::to_string(pid) : ", automatic PID");
-	if (error == -EEXIST && known == 7)
-		text += ": held by " + std::string(holder) + " " + std::to_string(holder_pid) +
-			" (" + comm + ")";
-	else if (error == -EEXIST)
-		text += ": nobody has it any more";
-	return text;
+	const Refused &told = all.front();
+	const std::string reason = told.text("reason");
+	/* Whoever asks for 0 is out of range. */
+	const bool automatic = !told.number("pid") && reason != "out-of-range" &&
+			       reason != "too-many-pids";
+	const std::string pid = automatic ? "automatic PID" : "PID " + told.text("pid");
+
+	return "level " + told.text("level") + ", namespace " + told.text("ns") + ", " + pid +
+	       ": " + reason_in_words(told);
 }
 
 static int run(const Options &options)
@@ -677,7 +742,7 @@ static int run(const Options &options)
 
 	const Shared<Outcome> outcome;
 	const Gate gate;
-	const pid_t caller = run_helper(chain, options, target_level, gate, mask, *outcome);
+	const pid_t caller = run_helper(chain, options, target_level, gate, mask, trace, *outcome);
 	if (outcome->user_error)
 		fail("--user %u: cannot become this user%s (%s)", *options.user,
 		     outcome->user_error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : "",

@@ -104,8 +104,7 @@ TEST(row21_leader_may_be_gone)
 	const Shared<Seen> seen;
 	Spawned process = run_in_child([&] {
 		StartedThread left = Request{}.thread().start([&] {
-			while (!seen->leaving ||
-			       read_file("/proc/self/stat").find(") Z ") == std::string::npos)
+			while (!seen->leaving || state_in("/proc/self/stat") != 'Z')
 				sched_yield();
 			StartedThread t = Request{}.thread().pids({ tid }).start([&] {
 				seen->tid = gettid();

@@ -675,10 +675,10 @@ TEST(pid_that_is_taken)
 		TH_LOG("CRIU: %s", first_line_with(subject.log("restore"), "Error").c_str());
 		if (trace.missing())
 			TH_LOG("the kernel: nothing more (%s)", trace.missing());
-		for (const std::string &line : trace.take()) {
-			TH_LOG("the kernel: %s", line.c_str());
-			EXPECT_NE(line.npos, line.find("holder=process holder_pid=" +
-						       std::to_string(holder.child.pid())));
+		for (const Refused &told : trace.take()) {
+			TH_LOG("the kernel: %s", told.line().c_str());
+			EXPECT_TEXT("process", told.text("holder"));
+			EXPECT_EQ(holder.child.pid(), told.number("holder_pid"));
 		}
 		for (pid_t pid : before.pids)
 			EXPECT_EQ(pid == before.pids.back(), pid_in_use(pid));

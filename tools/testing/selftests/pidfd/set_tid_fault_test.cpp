@@ -9,8 +9,9 @@
  */
 #include "../kselftest_harness.h"
 #include "set_tid.hpp"
+#include "set_tid_fail_alloc.hpp"
+#include "set_tid_standing.hpp"
 
-#include <linux/userfaultfd.h>
 #include <sys/resource.h>
 
 #include <optional>
@@ -19,95 +20,6 @@ namespace
 {
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
-
-/*
- * Allocations that fail, of slab objects and of pages. The settings are those of
- * the whole system, but they apply to tasks that ask for it: /proc/self/fail-nth,
- * make-it-fail.
- */
-class FailAlloc {
-public:
-	static const char *missing()
-	{
-		return access(slab("").c_str(), F_OK) || access(page("").c_str(), F_OK) ||
-				       access("/proc/self/fail-nth", F_OK) ?
-			       "needs CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC with debugfs in /sys/kernel/debug" :
-			       nullptr;
-	}
-	FailAlloc()
-	{
-		for (auto of : { slab, page }) {
-			set(of("task-filter"), "Y");
-			set(of("verbose"), "0");
-		}
-	}
-	FailAlloc(const FailAlloc &) = delete;
-	~FailAlloc()
-	{
-		while (!saved_.empty()) {
-			write_file(saved_.back().first, saved_.back().second);
-			saved_.pop_back();
-		}
-	}
-	void set(const std::string &path, std::string_view value)
-	{
-		saved_.emplace_back(path, read_file(path));
-		/* Or else something else would be tested. */
-		if (write_file(path, value))
-			abort();
-	}
-	/* Those that may sleep fail as well, and single pages. */
-	void any_allocation()
-	{
-		for (auto of : { slab, page })
-			set(of("ignore-gfp-wait"), "N");
-		set(page("ignore-gfp-highmem"), "N");
-		set(page("min-order"), "0");
-	}
-	/* Of every task that asks for it, all of slab objects, but at the most so many. */
-	void all_of_slab(long times)
-	{
-		set(slab("interval"), "1");
-		set(slab("times"), std::to_string(times));
-		set(slab("probability"), "100");
-	}
-
-	static std::string slab(const std::string &name)
-	{
-		return "/sys/kernel/debug/failslab/" + name;
-	}
-	static std::string page(const std::string &name)
-	{
-		return "/sys/kernel/debug/fail_page_alloc/" + name;
-	}
-
-private:
-	std::vector<std::pair<std::string, std::string>> saved_;
-};
-
-/* A file that is written, and if it can seek read, without an allocation. */
-class Knob {
-public:
-	explicit Knob(const std::string &path) : fd_(open(path.c_str(), O_RDWR | O_CLOEXEC)) {}
-
-	void set(long value) const
-	{
-		char text[24];
-		const int length = snprintf(text, sizeof(text), "%ld", value);
-
-		if (write(fd_.get(), text, length) != length)
-			abort();
-	}
-	long get() const
-	{
-		char text[24] = {};
-
-		return pread(fd_.get(), text, sizeof(text) - 1, 0) > 0 ? atol(text) : -1;
-	}
-
-private:
-	Fd fd_;
-};
 
 /* A CPU has nodes left over from earlier preloads: always the same ones. */
 void stay_on_this_cpu()
@@ -306,24 +218,6 @@ private:
 	int disturbed_ = 0;
 };
 
-/*
- * Makes a call whose child leaves at once, and takes care that nothing else
- * happens between arm() and disarm(). Returns the errno, or 0.
- */
-template <typename Arm, typename Disarm>
-int attempt_armed(const clone_args &args, Arm arm, Disarm disarm)
-{
-	arm();
-	const long pid = sys_clone3(&args, sizeof(args));
-	if (!pid)
-		_exit(0);
-	disarm();
-	if (pid < 0)
-		return -pid;
-	Child(pid).wait();
-	return 0;
-}
-
 /* A call for some PIDs that fails, most of them after it has claimed them. */
 struct LateFailure {
 	const char *what;
@@ -444,95 +338,6 @@ int claim_in(const Fd &ns, const Pids &pids)
 
 	return scope.error() ? scope.error() : Request{}.pids(pids).attempt();
 }
-
-/*
- * A clone3() that stands between its claim and the birth of the child: it
- * stores the pidfd in a page that nobody provides (userfaultfd). The caller is
- * a process outside of the namespace that it creates the child in.
- */
-class StandingCall {
-public:
-	static const char *missing()
-	{
-		const Fd fd(syscall(__NR_userfaultfd, O_CLOEXEC));
-
-		return fd.valid() ? nullptr : "needs CONFIG_USERFAULTFD, and the right to use it";
-	}
-
-	/* Returns when the call stands, or has ended. */
-	StandingCall(const Fd &target, const Pids &pids)
-	{
-		auto body = [&] {
-			if (!offer_page() || setns(target.get(), CLONE_NEWPID)) {
-				state_->result = errno;
-				return 1;
-			}
-			Request request;
-
-			request.flags(CLONE_PIDFD).raw().pidfd = state_->page;
-			state_->result = request.pids(pids).attempt();
-			return 0;
-		};
-		/* With the descriptors, but not the memory, of the test. */
-		caller_ = std::move(Request{}.flags(CLONE_FILES).spawn(body).child);
-
-		struct pollfd events[] = { { caller_.pidfd().get(), POLLIN, 0 }, {} };
-		wait_until([&] { return state_->uffd >= 0 || poll(events, 1, 0); });
-		uffd_ = Fd(state_->uffd);
-		events[1] = { uffd_.get(), POLLIN, 0 };
-		poll(events, 2, limit_ms);
-		stands_ = events[1].revents & POLLIN;
-	}
-
-	bool stands() const { return stands_; }
-	Child &caller() { return caller_; }
-
-	/* Lets the call go on. Returns what became of it. */
-	int finish()
-	{
-		struct uffdio_zeropage zero = {};
-
-		zero.range.start = state_->page;
-		zero.range.len = sysconf(_SC_PAGESIZE);
-		ioctl(uffd_.get(), UFFDIO_ZEROPAGE, &zero);
-		if (!exits_within(caller_, limit_ms))
-			return ETIMEDOUT;
-		caller_.wait();
-		return state_->result;
-	}
-
-private:
-	struct State {
-		std::atomic<int> uffd = -1;
-		uint64_t page = 0;
-		std::atomic<int> result = -1;
-	};
-
-	bool offer_page()
-	{
-		const size_t size = sysconf(_SC_PAGESIZE);
-		void *page = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		const int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-		struct uffdio_api api = {};
-		struct uffdio_register range = {};
-
-		api.api = UFFD_API;
-		range.range.start = reinterpret_cast<uintptr_t>(page);
-		range.range.len = size;
-		range.mode = UFFDIO_REGISTER_MODE_MISSING;
-		state_->page = range.range.start;
-		if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range))
-			return false;
-		state_->uffd = fd;
-		return true;
-	}
-
-	const Shared<State> state_;
-	Child caller_;
-	Fd uffd_;
-	bool stands_ = false;
-};
 
 /* Children are created in the deepest level of a chain, if it has any. */
 std::unique_ptr<ChildrenIn> enter(const NsChain &chain)
@@ -1028,7 +833,7 @@ TEST(row18_killed_caller_leaves_no_pid)
 		EXPECT_TRUE(wait_until([&] { return state->calls > 1; }));
 		for (int looks = 0; looks < 400; looks++) {
 			/* It waits for a lock. */
-			if (read_file(stat).find(") D ") != std::string::npos)
+			if (state_in(stat) == 'D')
 				break;
 		}
 		killed++;
@@ -1177,8 +982,7 @@ TEST(row12_init_without_its_leader_waits_for_the_last_process)
 	const Shared<Steps> steps;
 	Spawned init = Request{}.flags(CLONE_NEWPID).spawn([&] {
 		StartedThread left = Request{}.thread().start([&] {
-			while (!steps->leave ||
-			       read_file("/proc/self/stat").find(") Z ") == std::string::npos)
+			while (!steps->leave || state_in("/proc/self/stat") != 'Z')
 				sched_yield();
 			steps->alone = true;
 			for (;;)

@@ -1,27 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The trace event set_tid_refused: each request that is refused is told once,
- * with the level that refuses it and, if the PID is in use, who has it.
+ * with the level that refuses it, the reason and, if the PID is in use, who has it.
  */
 #include "../kselftest_harness.h"
 #include "set_tid.hpp"
+#include "set_tid_fail_alloc.hpp"
+#include "set_tid_standing.hpp"
+
+#include <optional>
 
 namespace
 {
 constexpr pid_t free_a = 1001, free_b = 1002;
 
+const char nobody[] = "holder=none holder_pid=0 holder_tgid=0 holder_comm=";
+
 /* The line for a level, by a process in its namespace. */
-std::string refused(int level, pid_t in_ns, pid_t pid, int error,
-		    const std::string &holder = "holder=none holder_pid=0 holder_comm=")
+std::string refused(int level, pid_t in_ns, pid_t pid, int error, const char *reason,
+		    const std::string &holder = nobody)
 {
 	return "level=" + std::to_string(level) + " ns=" + std::to_string(pid_ns_inode(in_ns)) +
-	       " pid=" + std::to_string(pid) + " error=" + std::to_string(-error) + " " + holder;
+	       " pid=" + std::to_string(pid) + " error=" + std::to_string(-error) +
+	       " reason=" + reason + " " + holder;
+}
+
+std::string held_by(const char *kind, pid_t pid, pid_t tgid, const std::string &comm)
+{
+	return std::string("holder=") + kind + " holder_pid=" + std::to_string(pid) +
+	       " holder_tgid=" + std::to_string(tgid) + " holder_comm=" + comm;
 }
 
 std::string held_by(const char *kind, pid_t pid, const std::string &comm)
 {
-	return std::string("holder=") + kind + " holder_pid=" + std::to_string(pid) +
-	       " holder_comm=" + comm;
+	return held_by(kind, pid, pid, comm);
 }
 
 Fd open_ns(const Child &init)
@@ -37,14 +49,39 @@ std::string own_comm()
 	return comm.substr(0, comm.find('\n'));
 }
 
-std::string joined(const std::vector<std::string> &lines)
+std::string joined(const std::vector<Refused> &told)
 {
 	std::string text;
 
-	for (const std::string &line : lines)
-		text += (text.empty() ? "" : "\n") + line;
+	for (const Refused &refused : told)
+		text += (text.empty() ? "" : "\n") + refused.line();
 	return text;
 }
+
+/* Names that break a line, a parser or a terminal, and how they are told. */
+struct Name {
+	const char *raw, *told;
+};
+
+constexpr Name hostile_names[] = {
+	{ "", "" },
+	{ " ", " " },
+	{ "\n", "\\x0a" },
+	{ "a\nholder=none", "a\\x0aholder=none" },
+	{ "\x1b[31m", "\\x1b[31m" },
+	{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+	  "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff" },
+	{ "\xc2\x9b"
+	  "31m",
+	  "\\xc2\\x9b31m" },
+	{ "a) Z (", "a) Z (" },
+	{ "holder=none", "holder=none" },
+	{ " reason=in-use", " reason=in-use" },
+	{ "\\", "\\x5c" },
+	{ "\\x41\t\r", "\\x5cx41\\x09\\x0d" },
+	{ "%s%n\x7f", "%s%n\\x7f" },
+	{ "-1 [000] .", "-1 [000] ." },
+};
 } // namespace
 
 /* The request gets the errno, and this one line is told of it; "" for none. */
@@ -93,7 +130,7 @@ TEST_F(trace, row07_more_pids_than_levels)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 7, EINVAL), EINVAL,
+	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 7, EINVAL, "too-many-pids"), EINVAL,
 		    Request{}.pids({ 4, 5, 6, 7, 8 }));
 }
 
@@ -102,9 +139,9 @@ TEST_F(trace, row08_pid_out_of_range)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 0, EINVAL), EINVAL,
+	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 0, EINVAL, "out-of-range"), EINVAL,
 		    Request{}.pids({ 0, free_a, 0 }));
-	EXPECT_TOLD(refused(0, getpid(), -1, EINVAL), EINVAL,
+	EXPECT_TOLD(refused(0, getpid(), -1, EINVAL, "out-of-range"), EINVAL,
 		    Request{}.pids({ free_a, free_b, -1 }));
 }
 
@@ -115,12 +152,13 @@ TEST_F(trace, row09_first_process_is_not_pid_1)
 
 	/* Nobody is in that namespace, so nobody can tell its inode. */
 	EXPECT_EQ(0U, line.find("level=1 ns=")) TH_LOG("%s", line.c_str());
-	EXPECT_NE(line.npos, line.find(" pid=2 error=-22 holder=none"));
+	EXPECT_NE(line.npos,
+		  line.find(" pid=2 error=-22 reason=no-init-yet " + std::string(nobody)));
 }
 
 TEST_F(trace, row10_no_capability)
 {
-	const std::string line = refused(0, getpid(), free_a, EPERM);
+	const std::string line = refused(0, getpid(), free_a, EPERM, "no-capability");
 
 	Spawned user = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_ERRNO(0, become_user());
@@ -138,9 +176,9 @@ TEST_F(trace, row11_a_process)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(1, init, 1, EEXIST, held_by("process", init, own_comm())), EEXIST,
-		    Request{}.pids({ free_a, 1, find_free_pid() }));
-	EXPECT_TOLD(refused(0, getpid(), getpid(), EEXIST,
+	EXPECT_TOLD(refused(1, init, 1, EEXIST, "in-use", held_by("process", init, own_comm())),
+		    EEXIST, Request{}.pids({ free_a, 1, find_free_pid() }));
+	EXPECT_TOLD(refused(0, getpid(), getpid(), EEXIST, "in-use",
 			    held_by("process", getpid(), own_comm())),
 		    EEXIST, Request{}.pids({ free_a, free_b, getpid() }));
 }
@@ -156,8 +194,9 @@ TEST_F(trace, row11_a_thread)
 	const pid_t tid = started.thread.tid();
 
 	ASSERT_ERRNO(0, started.error);
-	EXPECT_TOLD(refused(0, getpid(), tid, EEXIST, held_by("thread", tid, own_comm())), EEXIST,
-		    Request{}.pids({ tid }));
+	EXPECT_TOLD(refused(0, getpid(), tid, EEXIST, "in-use",
+			    held_by("thread", tid, getpid(), own_comm())),
+		    EEXIST, Request{}.pids({ tid }));
 	stop = true;
 }
 
@@ -167,9 +206,144 @@ TEST_F(trace, row11_a_zombie)
 
 	ASSERT_ERRNO(0, c.error);
 	c.child.wait_zombie();
-	EXPECT_TOLD(refused(0, getpid(), c.child.pid(), EEXIST,
+	EXPECT_TOLD(refused(0, getpid(), c.child.pid(), EEXIST, "in-use",
 			    held_by("zombie", c.child.pid(), own_comm())),
 		    EEXIST, Request{}.pids({ c.child.pid() }));
+}
+
+/*
+ * The leader has exited, another thread has not: nobody can reap it, so it is no
+ * zombie, although /proc says so.
+ */
+TEST_F(trace, row11_an_exited_leader)
+{
+	const Fd creator = own_pidfd();
+	Spawned process = run_in_child([&] {
+		StartedThread rest = Request{}.thread().start(
+			[pidfd = creator.get()] { return sleep_beside(pidfd); });
+
+		syscall(__NR_exit, rest.error);
+		return 0;
+	});
+	const pid_t pid = process.child.pid();
+	const std::string stat = "/proc/" + std::to_string(pid) + "/stat";
+
+	ASSERT_ERRNO(0, process.error);
+	ASSERT_TRUE(wait_until([&] { return state_in(stat) == 'Z'; }));
+	EXPECT_TOLD(refused(0, getpid(), pid, EEXIST, "in-use",
+			    held_by("exited-leader", pid, own_comm())),
+		    EEXIST, Request{}.pids({ pid }));
+	process.child.kill();
+	process.child.wait_zombie();
+	EXPECT_TOLD(refused(0, getpid(), pid, EEXIST, "in-use", held_by("zombie", pid, own_comm())),
+		    EEXIST, Request{}.pids({ pid }));
+}
+
+/* As long as a child is only being made, its PID has no task. */
+TEST_F(trace, row11_a_claim_that_stands)
+{
+	SKIP_IF_MISSING(StandingCall::missing());
+	const pid_t host = find_free_pid();
+	StandingCall call(self->chain->ns(1), { free_a, host });
+
+	ASSERT_TRUE(call.stands());
+	EXPECT_TOLD(refused(0, getpid(), host, EEXIST, "in-use"), EEXIST, Request{}.pids({ host }));
+	EXPECT_ERRNO(0, call.finish());
+	EXPECT_TEXT("", joined(self->trace->take()));
+}
+
+/* A name is data: one line, and no byte of it raw. */
+TEST_F(trace, row29_any_name_of_a_holder)
+{
+	for (const Name &name : hostile_names) {
+		const Shared<std::atomic<bool>> named;
+		const Fd creator = own_pidfd();
+		Spawned holder = run_in_child([&] {
+			*named = !prctl(PR_SET_NAME, name.raw);
+			return sleep_beside(creator.get());
+		});
+		const pid_t pid = holder.child.pid();
+
+		ASSERT_ERRNO(0, holder.error);
+		ASSERT_TRUE(wait_until([&] { return named->load(); }));
+		EXPECT_ERRNO(EEXIST, Request{}.pids({ pid }).attempt());
+		const std::vector<Refused> told = self->trace->take(getpid());
+
+		ASSERT_EQ(1U, told.size());
+		EXPECT_TEXT(refused(0, getpid(), pid, EEXIST, "in-use",
+				    held_by("process", pid, name.told)),
+			    told[0].line());
+		EXPECT_TEXT("process", told[0].text("holder"));
+		EXPECT_TEXT("in-use", told[0].text("reason"));
+		EXPECT_EQ(pid, told[0].number("holder_pid"));
+		EXPECT_TEXT(name.told, told[0].holder_comm());
+	}
+}
+
+/* Whatever a caller's name is, a line is its own and nobody else's. */
+TEST_F(trace, row29_any_name_of_a_caller)
+{
+	for (const Name &name : hostile_names) {
+		const Fd self_pidfd = own_pidfd();
+		Spawned caller = run_in_child([&] {
+			prctl(PR_SET_NAME, name.raw);
+			return Request{}.pids({ 1 }).attempt();
+		});
+		const pid_t pid = caller.child.pid();
+
+		ASSERT_ERRNO(0, caller.error);
+		ASSERT_ERRNO(EEXIST, caller.child.wait().code);
+		const std::vector<Refused> told = self->trace->take();
+
+		ASSERT_EQ(1U, told.size());
+		EXPECT_EQ(pid, told[0].caller());
+	}
+}
+
+/*
+ * The same without a kernel: it shows a caller's name only if the system keeps names
+ * for tracing, which this test must not turn on.
+ */
+TEST(row29_names_of_callers_in_a_trace)
+{
+	const std::string fields = refused(0, getpid(), free_a, EPERM, "no-capability");
+	const std::string behind = " [001] d..1.    12.345678: set_tid_refused: " + fields + "\n";
+	const std::string header = "# tracer: nop\n#\n#           TASK-PID     CPU#  |||||\n";
+
+	for (const Name &name : hostile_names) {
+		for (const char *group : { "", " (-------)", " (  4242)" }) {
+			const std::string line =
+				"  " + std::string(name.raw) + "-98     " + group + behind;
+			const std::vector<Refused> told = RefusalTrace::parse(header + line + line);
+
+			ASSERT_EQ(2U, told.size());
+			for (const Refused &refused : told) {
+				EXPECT_EQ(98, refused.caller()) TH_LOG("%s", name.told);
+				EXPECT_TEXT(fields, refused.line());
+			}
+		}
+	}
+}
+
+/* Others may fill the trace: whoever is after one caller need not hear them. */
+TEST_F(trace, one_caller_only)
+{
+	Spawned other = run_in_child([] { return Request{}.pids({ 1 }).attempt(); });
+	auto caller_again = [&] {
+		EXPECT_ERRNO(EEXIST, Request{}.pids({ getpid() }).attempt());
+		EXPECT_ERRNO(EEXIST, run_in_child([] { return Request{}.pids({ 1 }).attempt(); })
+					     .child.wait()
+					     .code);
+		return self->trace->take();
+	};
+
+	other.child.wait();
+	EXPECT_EQ(2U + 1U, caller_again().size());
+	EXPECT_ERRNO(0, self->trace->only(getpid()));
+	const std::vector<Refused> told = caller_again();
+
+	ASSERT_EQ(1U, told.size());
+	EXPECT_EQ(getpid(), told[0].caller());
 }
 
 /* A child's PID lives on as a number of the group or session it has made. */
@@ -196,7 +370,8 @@ TEST_F(trace, row11_only_a_group_or_a_session)
 		const pid_t gone = leader.child.pid();
 		ASSERT_EQ(0, leader.child.wait().code);
 
-		EXPECT_TOLD(refused(0, getpid(), gone, EEXIST, held_by(kind, *member, own_comm())),
+		EXPECT_TOLD(refused(0, getpid(), gone, EEXIST, "in-use",
+				    held_by(kind, *member, own_comm())),
 			    EEXIST, Request{}.pids({ gone }));
 		Child(*member).kill();
 	}
@@ -204,7 +379,8 @@ TEST_F(trace, row11_only_a_group_or_a_session)
 
 TEST_F(trace, row12_namespace_lost_its_init)
 {
-	const std::string line = refused(2, self->chain->init(2).pid(), free_a, ENOMEM);
+	const std::string line =
+		refused(2, self->chain->init(2).pid(), free_a, ENOMEM, "lost-init");
 	const Fd ns = open_ns(self->chain->init(2));
 
 	self->chain->init(2).end();
@@ -215,10 +391,51 @@ TEST_F(trace, row12_namespace_lost_its_init)
 	EXPECT_TOLD("", ENOMEM, Request{});
 }
 
+/* An init, of the target or further out, is gone when the child is to be born. */
+TEST_F(trace, row12_init_dies_while_a_claim_stands)
+{
+	SKIP_IF_MISSING(StandingCall::missing());
+	const Pids all = { free_a, free_b, find_free_pid() };
+
+	for (const int dying : { 2, 1 }) {
+		for (size_t size = 1; size <= all.size(); size++) {
+			const Pids pids(all.begin(), all.begin() + size);
+			const size_t i = 2 - dying;
+			NsChain chain(2);
+
+			ASSERT_ERRNO(0, chain.error());
+			const std::string line = refused(dying, chain.init(dying).pid(),
+							 i < size ? pids[i] : 0, ENOMEM,
+							 "lost-init");
+			const Fd ns = open_ns(chain.init(dying));
+			StandingCall call(chain.ns(2), pids);
+			const pid_t caller = call.caller().pid();
+			ASSERT_TRUE(call.stands());
+			/* Its own end would be seen first otherwise. */
+			std::optional<HeldAtExit> held;
+			if (dying == 1) {
+				held.emplace(chain.init(2));
+			}
+			chain.init(dying).kill();
+			if (held) {
+				ASSERT_ERRNO(0, held->wait());
+			}
+			/* The init may not have got there yet. */
+			const ChildrenIn scope(ns);
+			ASSERT_ERRNO(0, scope.error());
+			EXPECT_TRUE(wait_until([] { return Request{}.attempt() == ENOMEM; }));
+			EXPECT_TEXT("", joined(self->trace->take()));
+
+			EXPECT_ERRNO(ENOMEM, call.finish());
+			EXPECT_TEXT(line, joined(self->trace->take(caller)));
+		}
+	}
+}
+
 /* Past PID 300 the search starts again at 300: with this limit, the only number. */
 TEST_F(trace, row13_no_automatic_pid_left)
 {
-	const std::string line = refused(1, self->chain->init(1).pid(), 0, EAGAIN);
+	const std::string line = refused(1, self->chain->init(1).pid(), 0, EAGAIN, "none-free");
 
 	auto body = checks(_metadata, [&](auto *_metadata) {
 		Spawned only = Request{}.pids({ 300 }).sleeping();
@@ -238,6 +455,95 @@ TEST_F(trace, row13_no_automatic_pid_left)
 
 	EXPECT_CHECKS_PASS(task);
 	EXPECT_TEXT(line, joined(self->trace->take(caller)));
+}
+
+/*
+ * Each allocation of a call fails once. Of those that rows 7 to 14 make, the only one
+ * without a substitute is that of the struct pid, before any level is looked at.
+ */
+TEST_F(trace, row14_no_memory_before_a_level_is_looked_at)
+{
+	SKIP_IF_MISSING(FailAlloc::missing());
+	const Request request = Request{}.pids({ free_a, free_b });
+	const Shared<int> failed;
+	Spawned task = self->chain->run_at(2, checks(_metadata, [&](auto *_metadata) {
+						   const Knob fail_nth("/proc/self/fail-nth");
+						   FailAlloc fail;
+						   int error;
+
+						   fail.any_allocation();
+						   for (int nth = 1;; nth++) {
+							   long left = 0;
+
+							   error = attempt_armed(
+								   request.args(),
+								   [&] { fail_nth.set(nth); },
+								   [&] {
+									   left = fail_nth.get();
+									   fail_nth.set(0);
+								   });
+							   if (left)
+								   break;
+							   *failed += error == ENOMEM;
+							   EXPECT_TRUE(!error || error == ENOMEM);
+						   }
+						   EXPECT_ERRNO(0, error);
+					   }));
+	const pid_t caller = task.child.pid();
+
+	EXPECT_CHECKS_PASS(task);
+	EXPECT_LT(10, *failed);
+	EXPECT_TEXT(refused(2, self->chain->init(2).pid(), free_a, ENOMEM, "no-memory"),
+		    joined(self->trace->take(caller)));
+}
+
+/*
+ * Once an allocation has failed all others do, those for a level as well: each call is
+ * told at most once, whichever level it was that lacked memory.
+ */
+TEST_F(trace, row14_no_memory_for_a_level)
+{
+	SKIP_IF_MISSING(FailAlloc::missing());
+	constexpr long largest = 16384, step = 64;
+	/* A node of their own in each IDR. */
+	const Pids pids = { 20001, 20002, find_free_pid() };
+	const std::string space_path = FailAlloc::slab("space");
+	int of_a_level = 0;
+
+	SKIP_IF_MISSING(pid_max() > 20002 ? nullptr : "needs a kernel.pid_max above 20002");
+	for (long bytes = 0, left = 0; left <= largest; bytes += step) {
+		const Shared<long> space_left;
+		Spawned task = self->chain->run_at(
+			2, checks(_metadata, [&](auto *_metadata) {
+				FailAlloc fail;
+
+				fail.any_allocation();
+				fail.all_of_slab(-1);
+				fail.set(space_path, std::to_string(bytes));
+				const Knob make_it_fail("/proc/self/make-it-fail");
+				const int error = attempt_armed(
+					Request{}.pids(pids).args(), [&] { make_it_fail.set(1); },
+					[&] {
+						make_it_fail.set(0);
+						*space_left = read_number(space_path);
+					});
+				EXPECT_TRUE(!error || error == ENOMEM);
+			}));
+		const pid_t caller = task.child.pid();
+
+		EXPECT_CHECKS_PASS(task);
+		left = *space_left;
+		const std::vector<Refused> told = self->trace->take(caller);
+		ASSERT_GT(2U, told.size());
+		if (told.empty())
+			continue;
+		const int level = told[0].number("level");
+		EXPECT_TEXT(refused(level, level ? self->chain->init(level).pid() : getpid(),
+				    pids[2 - level], ENOMEM, "no-memory"),
+			    told[0].line());
+		of_a_level += level < 2;
+	}
+	EXPECT_LT(0, of_a_level);
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For tests: memory that runs out when and where they want.
+ */
+#ifndef SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
+#define SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
+
+#include "set_tid.hpp"
+
+/*
+ * Allocations that fail, of slab objects and of pages. The settings are those of
+ * the whole system, but they apply to tasks that ask for it: /proc/self/fail-nth,
+ * make-it-fail.
+ */
+class FailAlloc {
+public:
+	static const char *missing()
+	{
+		return access(slab("").c_str(), F_OK) || access(page("").c_str(), F_OK) ||
+				       access("/proc/self/fail-nth", F_OK) ?
+			       "needs CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC with debugfs in /sys/kernel/debug" :
+			       nullptr;
+	}
+	FailAlloc()
+	{
+		for (auto of : { slab, page }) {
+			set(of("task-filter"), "Y");
+			set(of("verbose"), "0");
+		}
+	}
+	FailAlloc(const FailAlloc &) = delete;
+	~FailAlloc()
+	{
+		while (!saved_.empty()) {
+			write_file(saved_.back().first, saved_.back().second);
+			saved_.pop_back();
+		}
+	}
+	void set(const std::string &path, std::string_view value)
+	{
+		saved_.emplace_back(path, read_file(path));
+		/* Or else something else would be tested. */
+		if (write_file(path, value))
+			abort();
+	}
+	/* Those that may sleep fail as well, and single pages. */
+	void any_allocation()
+	{
+		for (auto of : { slab, page })
+			set(of("ignore-gfp-wait"), "N");
+		set(page("ignore-gfp-highmem"), "N");
+		set(page("min-order"), "0");
+	}
+	/* Of every task that asks for it, all of slab objects, but at the most so many. */
+	void all_of_slab(long times)
+	{
+		set(slab("interval"), "1");
+		set(slab("times"), std::to_string(times));
+		set(slab("probability"), "100");
+	}
+
+	static std::string slab(const std::string &name)
+	{
+		return "/sys/kernel/debug/failslab/" + name;
+	}
+	static std::string page(const std::string &name)
+	{
+		return "/sys/kernel/debug/fail_page_alloc/" + name;
+	}
+
+private:
+	std::vector<std::pair<std::string, std::string>> saved_;
+};
+
+/* A file that is written, and if it can seek read, without an allocation. */
+class Knob {
+public:
+	explicit Knob(const std::string &path) : fd_(open(path.c_str(), O_RDWR | O_CLOEXEC)) {}
+
+	void set(long value) const
+	{
+		char text[24];
+		const int length = snprintf(text, sizeof(text), "%ld", value);
+
+		if (write(fd_.get(), text, length) != length)
+			abort();
+	}
+	long get() const
+	{
+		char text[24] = {};
+
+		return pread(fd_.get(), text, sizeof(text) - 1, 0) > 0 ? atol(text) : -1;
+	}
+
+private:
+	Fd fd_;
+};
+
+/*
+ * Makes a call whose child leaves at once, and takes care that nothing else
+ * happens between arm() and disarm(). Returns the errno, or 0.
+ */
+template <typename Arm, typename Disarm>
+int attempt_armed(const clone_args &args, Arm arm, Disarm disarm)
+{
+	arm();
+	const long pid = sys_clone3(&args, sizeof(args));
+	if (!pid)
+		_exit(0);
+	disarm();
+	if (pid < 0)
+		return -pid;
+	Child(pid).wait();
+	return 0;
+}
+
+#endif /* SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP */
