@@ -458,37 +458,34 @@ TEST_F(trace, row13_no_automatic_pid_left)
 }
 
 /*
- * Each allocation of a call fails once. Of those that rows 7 to 14 make, the only one
- * without a substitute is that of the struct pid, before any level is looked at.
+ * Each slab object of a call fails once. Of those that rows 7 to 14 make, the only one
+ * without a substitute is the struct pid, before any level is looked at.
  */
 TEST_F(trace, row14_no_memory_before_a_level_is_looked_at)
 {
 	SKIP_IF_MISSING(FailAlloc::missing());
 	const Request request = Request{}.pids({ free_a, free_b });
 	const Shared<int> failed;
-	Spawned task = self->chain->run_at(2, checks(_metadata, [&](auto *_metadata) {
-						   const Knob fail_nth("/proc/self/fail-nth");
-						   FailAlloc fail;
-						   int error;
+	auto body = checks(_metadata, [&](auto *_metadata) {
+		const Knob fail_nth("/proc/self/fail-nth");
+		long left = 0;
+		int error = 0;
+		FailAlloc fail;
 
-						   fail.any_allocation();
-						   for (int nth = 1;; nth++) {
-							   long left = 0;
-
-							   error = attempt_armed(
-								   request.args(),
-								   [&] { fail_nth.set(nth); },
-								   [&] {
-									   left = fail_nth.get();
-									   fail_nth.set(0);
-								   });
-							   if (left)
-								   break;
-							   *failed += error == ENOMEM;
-							   EXPECT_TRUE(!error || error == ENOMEM);
-						   }
-						   EXPECT_ERRNO(0, error);
-					   }));
+		fail.set(FailAlloc::slab("ignore-gfp-wait"), "N");
+		for (int nth = 1; !left; nth++) {
+			error = attempt_armed(
+				request.args(), [&] { fail_nth.set(nth); },
+				[&] {
+					left = fail_nth.get();
+					fail_nth.set(0);
+				});
+			*failed += error == ENOMEM;
+			EXPECT_TRUE(!error || error == ENOMEM);
+		}
+		EXPECT_ERRNO(0, error);
+	});
+	Spawned task = self->chain->run_at(2, body);
 	const pid_t caller = task.child.pid();
 
 	EXPECT_CHECKS_PASS(task);
@@ -504,35 +501,34 @@ TEST_F(trace, row14_no_memory_before_a_level_is_looked_at)
 TEST_F(trace, row14_no_memory_for_a_level)
 {
 	SKIP_IF_MISSING(FailAlloc::missing());
-	constexpr long largest = 16384, step = 64;
+	constexpr long largest = 16384, step = 512;
 	/* A node of their own in each IDR. */
 	const Pids pids = { 20001, 20002, find_free_pid() };
-	const std::string space_path = FailAlloc::slab("space");
+	const std::string space = FailAlloc::slab("space");
+	const Shared<long> left;
 	int of_a_level = 0;
 
 	SKIP_IF_MISSING(pid_max() > 20002 ? nullptr : "needs a kernel.pid_max above 20002");
-	for (long bytes = 0, left = 0; left <= largest; bytes += step) {
-		const Shared<long> space_left;
-		Spawned task = self->chain->run_at(
-			2, checks(_metadata, [&](auto *_metadata) {
-				FailAlloc fail;
+	for (long bytes = 0; *left <= largest; bytes += step) {
+		auto body = checks(_metadata, [&](auto *_metadata) {
+			FailAlloc fail;
 
-				fail.any_allocation();
-				fail.all_of_slab(-1);
-				fail.set(space_path, std::to_string(bytes));
-				const Knob make_it_fail("/proc/self/make-it-fail");
-				const int error = attempt_armed(
-					Request{}.pids(pids).args(), [&] { make_it_fail.set(1); },
-					[&] {
-						make_it_fail.set(0);
-						*space_left = read_number(space_path);
-					});
-				EXPECT_TRUE(!error || error == ENOMEM);
-			}));
+			fail.any_allocation();
+			fail.all_of_slab(-1);
+			fail.set(space, std::to_string(bytes));
+			const Knob make_it_fail("/proc/self/make-it-fail");
+			const int error = attempt_armed(
+				Request{}.pids(pids).args(), [&] { make_it_fail.set(1); },
+				[&] {
+					make_it_fail.set(0);
+					*left = read_number(space);
+				});
+			EXPECT_TRUE(!error || error == ENOMEM);
+		});
+		Spawned task = self->chain->run_at(2, body);
 		const pid_t caller = task.child.pid();
 
 		EXPECT_CHECKS_PASS(task);
-		left = *space_left;
 		const std::vector<Refused> told = self->trace->take(caller);
 		ASSERT_GT(2U, told.size());
 		if (told.empty())
