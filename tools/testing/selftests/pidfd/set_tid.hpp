@@ -72,6 +72,10 @@
 #ifndef __NR_close_range
 #define __NR_close_range 436
 #endif
+#ifndef PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE
+/* <linux/pidfd.h> and the C library's <fcntl.h> exclude each other. */
+#define PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE _IO(0xFF, 6)
+#endif
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)
 #endif
@@ -1021,6 +1025,69 @@ private:
 
 	Fd top_;
 	std::vector<Level> inits_;
+	int error_ = 0;
+};
+
+/* Two ways to the namespace that a process creates its children in. */
+inline Fd children_ns_by_pidfd(const Child &child)
+{
+	return Fd(ioctl(child.pidfd().get(), PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0));
+}
+inline Fd children_ns_by_proc(const Child &child)
+{
+	const std::string path = "/proc/" + std::to_string(child.pid()) + "/ns/pid_for_children";
+
+	return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+/*
+ * A PID namespace without an init: its creator has unshared it, and creates
+ * nothing. Whoever has the descriptor can enter it, also after the creator has gone.
+ */
+class InitlessNs {
+public:
+	using Open = Fd (*)(const Child &);
+
+	/*
+	 * Below the deepest level of a chain, or the caller's own namespace. prepare()
+	 * is called by the creator before, and returns 0 or an errno.
+	 */
+	explicit InitlessNs(const NsChain &above = {}, Open open = children_ns_by_pidfd,
+			    const std::function<int()> &prepare = nullptr)
+	{
+		const Shared<std::atomic<int>> unshared;
+		auto body = [&] {
+			int error = prepare ? prepare() : 0;
+
+			if (!error && unshare(CLONE_NEWPID))
+				error = errno;
+			*unshared = error ? -error : 1;
+			for (;;)
+				pause();
+			return 0;
+		};
+		Spawned spawned = above.depth() ? above.run_deepest(body) : run_in_child(body);
+
+		creator_ = std::move(spawned.child);
+		error_ = spawned.error;
+		if (error_)
+			return;
+		if (!wait_until([&] { return *unshared || exits_within(creator_, 0); }) ||
+		    *unshared != 1) {
+			error_ = *unshared ? -*unshared : ECHILD;
+			return;
+		}
+		ns_ = open(creator_);
+		error_ = ns_.valid() ? 0 : errno;
+	}
+
+	int error() const { return error_; }
+	const Fd &ns() const { return ns_; }
+	Child &creator() { return creator_; }
+
+private:
+	Child creator_;
+	Fd ns_;
 	int error_ = 0;
 };
 
