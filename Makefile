@@ -60,7 +60,8 @@ help:
 #:                  failures that scripts/stock-expected lists; KERNEL=7.3 is for make shell
 #: DEBUG=kasan      a kernel that looks for mistakes: KASAN, UBSAN, lockdep, debug objects, and
 #:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
-#:                  KERNEL=stock, too
+#:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:
+#:                  for how long alloc_pid() has interrupts off
 #: KDIR=/path       your own Linux 6.12 instead of Debian's; it is only read
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors

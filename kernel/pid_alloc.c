@@ -6,7 +6,7 @@
  * it, so a struct pid carries one number for each level. alloc_pid() gets them
  * in four steps:
  *
- *   judge    the PIDs that the caller chose, if any (kernel/set_tid.c)
+ *   validate the PIDs that the caller chose, if any (kernel/set_tid.c)
  *   prepare  everything that may sleep or needs no lock
  *   claim    a number at each level, from the innermost outwards
  *   publish  the struct pid under the claimed numbers
@@ -276,7 +276,7 @@ static enum set_tid_reason reason_of(int err)
  * The struct pid can be looked up on return, but has no task yet: attach one
  * with attach_pid(), or give it back with free_pid().
  *
- * Context: Process context, the request is judged by the credentials of
+ * Context: Process context, the request is validated by the credentials of
  *	    current. The caller holds a reference to @ns. May sleep. Takes and
  *	    releases pidmap_lock.
  * Return: the struct pid with one reference, or an ERR_PTR(): the answers of

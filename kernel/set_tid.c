@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The set_tid request of clone3(): read it from user space, judge it.
+ * The set_tid request of clone3(): read it from user space, validate it.
  *
  * A request is an array of PIDs. set_tid[0] is the PID in the namespace that
  * the child is created in (the target), set_tid[1] the PID in its parent, and
  * so on outwards. Levels beyond the end of the array get an automatic PID.
  *
  * Nothing here claims a PID; kernel/pid_alloc.c does, and only after the whole
- * request has been judged. The rules are written down for user space in
+ * request has been validated. The rules are written down for user space in
  * Documentation/userspace-api/set_tid.rst.
  */
 
@@ -54,7 +54,7 @@ int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
 }
 
 /**
- * set_tid_permit - judge a request: may these PIDs be asked for here?
+ * set_tid_permit - validate a request: may these PIDs be asked for here?
  * @ns: the target namespace
  * @set_tid: the PIDs, innermost first
  * @size: number of PIDs, 0 for no request
