@@ -12,7 +12,6 @@ export JOBS ?= $(shell nproc)
 export TARGETS ?= pidfd clone3 pid_namespace
 export TIMEOUT ?=
 export MEM ?=
-export CMD ?=
 export CHECKS ?=
 export RUNS ?= 5
 export MINUTES ?= 10
@@ -22,6 +21,9 @@ export MUTANTS ?=
 export ONLY ?=
 export CRIU_SRC ?=
 export ZDTM ?=
+# As it was typed: $$ in it is for the guest's shell, not for make.
+override CMD := $(value CMD)
+export CMD
 
 locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check clean
 .PHONY: help setup shell $(locked)
