@@ -12,6 +12,7 @@ export JOBS ?= $(shell nproc)
 export TARGETS ?= pidfd clone3 pid_namespace
 export TIMEOUT ?=
 export MEM ?=
+export PID_MAX ?=
 export CHECKS ?=
 export RUNS ?= 5
 export MINUTES ?= 10
@@ -75,6 +76,8 @@ help:
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
 #: MEM=megabytes    default 1024 (DEBUG, criu: 2048)
+#: PID_MAX=n        kernel.pid_max of the guest, for kselftest, soak and shell: 301 to 4194304;
+#:                  default: the kernel's, 32768
 
 ifeq ($(LOCKED),)
 

@@ -60,16 +60,19 @@ need_space() {
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
 }
 
-# number NAME LEAST: if that variable is set, is it a number of at least LEAST?
+# number NAME LEAST [MOST]: if that variable is set, is it a number in this range?
 number() {
 	local value=${!1:-$2}
-	[[ $value =~ ^[0-9]{1,9}$ && $((10#$value)) -ge $2 ]] || die "$1=$value is not a number of at least $2"
+	[[ $value =~ ^[0-9]{1,9}$ && $((10#$value)) -ge $2 && $((10#$value)) -le ${3:-999999999} ]] ||
+		die "$1=$value is not a number of at least $2${3:+ and at most $3}"
 }
 number JOBS 1
 number TIMEOUT 1
 number MEM 1
 number RUNS 1
 number MINUTES 1
+# What the kernel takes: above RESERVED_PIDS, up to PID_MAX_LIMIT.
+number PID_MAX 301 4194304
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
