@@ -69,7 +69,7 @@ help:
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
-#: CHECKS='...'     for check: overlay refresh series upstream checkpatch kernel-doc
+#: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
 #:                  native-count native-hold fuzz mutants gitignore spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
