@@ -666,8 +666,9 @@ TEST(pid_that_is_taken)
 	ASSERT_ERRNO(0, subject.error());
 	const Processes before = subject.processes();
 	ASSERT_EQ(0, subject.dump());
+	const pid_t taken = before.pids.back();
 	{
-		const Spawned holder = Request{}.pids({ before.pids.back() }).sleeping();
+		const Spawned holder = Request{}.pids({ taken }).sleeping();
 		RefusalTrace trace;
 
 		ASSERT_ERRNO(0, holder.error);
@@ -681,7 +682,7 @@ TEST(pid_that_is_taken)
 			EXPECT_EQ(holder.child.pid(), told.number("holder_pid"));
 		}
 		for (pid_t pid : before.pids)
-			EXPECT_EQ(pid == before.pids.back(), pid_in_use(pid));
+			EXPECT_EQ(pid == taken, pid_in_use(pid));
 	}
 	ASSERT_EQ(0, subject.restore());
 	EXPECT_TEXT(before.text, subject.processes().text);
