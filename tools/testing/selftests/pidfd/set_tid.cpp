@@ -360,7 +360,8 @@ static std::string why_no_namespace(int error, int level)
 		return name + ": out of memory, or the init of the level above is gone "
 			      "(ENOMEM)";
 	case EINVAL:
-		return name + ": this kernel has no PID namespaces (EINVAL)";
+		return name + ": this kernel has no PID namespaces, or the caller's children "
+			      "are created in another one than its own (EINVAL)";
 	case ENOSYS:
 		return name + ": " + why_no_process(error) + " (ENOSYS)";
 	}
@@ -534,7 +535,10 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
-			fail("the helper was killed by signal %d", status.signal);
+			fail("the helper was killed by signal %d%s", status.signal,
+			     status.signal == SIGKILL ?
+				     ", as all are in a PID namespace that loses its init" :
+				     "");
 		return caller;
 	}
 }

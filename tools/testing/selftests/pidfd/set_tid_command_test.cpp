@@ -1,0 +1,840 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The command set_tid: what it says, and its exit status. Each of its messages is
+ * provoked here, some by a seccomp filter that answers in place of the kernel. The
+ * exceptions:
+ *
+ * - "this kernel has no clone3()" and "clone3() is forbidden here" without a word on
+ *   seccomp: no filter can answer then, and Linux has had clone3() since 5.3.
+ * - --explain, "the namespace has lost its init": whoever asks is in that namespace,
+ *   and is killed with it, but for a moment.
+ * - --explain, "the kernel has no memory for it": one allocation of some hundred that
+ *   the command makes. Both events are tested in set_tid_trace_test.
+ * - --explain, a reason or a kind of holder that the command does not know: it is shown
+ *   as it is, and this kernel has none.
+ */
+#include "../kselftest_harness.h"
+#include "set_tid.hpp"
+#include "set_tid_standing.hpp"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+namespace
+{
+constexpr uid_t nobody = 65534;
+
+/*
+ * Running it
+ */
+
+/* The one that is installed beside this program, 32-bit like it. */
+std::string command_path()
+{
+	char path[4096] = {};
+
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+		return "";
+	const std::string self = path;
+	return self.substr(0, self.rfind('/')) +
+	       (self.ends_with("_32") ? "/set_tid_32" : "/set_tid");
+}
+
+const char *missing_command()
+{
+	return access(command_path().c_str(), X_OK) ? "needs the command set_tid beside it" :
+						      missing_root();
+}
+
+/* From now on a system call is answered by a filter, in this process and its children. */
+int filter_call(int nr, uint32_t answer, int flags = 0)
+{
+	sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(nr), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, answer),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const sock_fprog program = { std::size(code), code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+/* As container runtimes do it. Returns 0 or an errno. */
+int hide_call(int nr, int error)
+{
+	return filter_call(nr, SECCOMP_RET_ERRNO | error) < 0 ? errno : 0;
+}
+
+struct Ran {
+	int status; /* as the shell has it */
+	std::string out, err;
+};
+
+/* Whose system call it is, and the how-manieth; returns the answer, or 0 for the kernel's. */
+using Answer = std::function<int(int nth, pid_t caller)>;
+
+class Command {
+public:
+	explicit Command(std::vector<std::string> args)
+		: args_(std::move(args)), path_(command_path())
+	{
+	}
+
+	/* What the process does before it becomes the command; returns 0 or an errno. */
+	Command &before(std::function<int()> fn)
+	{
+		before_ = std::move(fn);
+		return *this;
+	}
+	/* Have one of its system calls answered, also for the processes that it makes. */
+	Command &answered(int nr, Answer answer)
+	{
+		nr_ = nr;
+		answer_ = std::move(answer);
+		return *this;
+	}
+	Command &answered(int nr, std::vector<int> errors)
+	{
+		return answered(nr, [errors = std::move(errors)](int nth, pid_t) {
+			return nth < static_cast<int>(errors.size()) ? errors[nth] : 0;
+		});
+	}
+
+	Ran run() const
+	{
+		const Fd out(memfd_create("out", MFD_CLOEXEC)),
+			err(memfd_create("err", MFD_CLOEXEC));
+		const Shared<std::atomic<int>> listener;
+		*listener = -1;
+		/* The listener comes through the table of descriptors. */
+		Spawned task = Request{}.flags(CLONE_FILES).spawn([&] {
+			return become(out, err, *listener);
+		});
+
+		if (task.error)
+			return { -1, "", errno_name(task.error) };
+		if (answer_ &&
+		    wait_until([&] { return *listener >= 0 || exits_within(task.child, 0); }))
+			answer_calls(task.child, Fd(*listener));
+		const ExitStatus status = wait_or_kill(task.child);
+		return { status.signal ? 128 + status.signal : status.code, text(out), text(err) };
+	}
+
+private:
+	int become(const Fd &out, const Fd &err, std::atomic<int> &listener) const
+	{
+		std::vector<char *> argv = { const_cast<char *>("set_tid") };
+		int error = before_ ? before_() : 0;
+
+		if (!error && answer_) {
+			const int fd = filter_call(nr_, SECCOMP_RET_USER_NOTIF,
+						   SECCOMP_FILTER_FLAG_NEW_LISTENER);
+			error = fd < 0 ? errno : 0;
+			listener = fd;
+		}
+		/* The test's own stay as they are. */
+		syscall(__NR_close_range, 3, ~0U, CLOSE_RANGE_UNSHARE | 4 /* CLOEXEC */);
+		dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+		dup2(out.get(), 1);
+		dup2(err.get(), 2);
+		if (error) {
+			dprintf(2, "before the command: %s\n", errno_name(error));
+			return 1;
+		}
+		for (const std::string &arg : args_)
+			argv.push_back(const_cast<char *>(arg.c_str()));
+		argv.push_back(nullptr);
+		execv(path_.c_str(), argv.data());
+		dprintf(2, "the command: %s\n", errno_name(errno));
+		return 1;
+	}
+
+	void answer_calls(const Child &command, const Fd &listener) const
+	{
+		const uint64_t end = now_ns() + uint64_t{ limit_ms } * 1000000;
+		struct pollfd events[] = { { listener.get(), POLLIN, 0 },
+					   { command.pidfd().get(), POLLIN, 0 } };
+
+		for (int nth = 0; now_ns() < end;) {
+			seccomp_notif call = {};
+			seccomp_notif_resp answer = {};
+
+			poll(events, 2, limit_ms);
+			if (events[1].revents)
+				return;
+			if (!(events[0].revents & POLLIN) ||
+			    ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_RECV, &call))
+				continue;
+			answer.id = call.id;
+			answer.error = -answer_(nth++, call.pid);
+			if (!answer.error)
+				answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+			ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer);
+		}
+	}
+
+	/* Without /proc, which a test may have taken away. */
+	static std::string text(const Fd &file)
+	{
+		std::string text(lseek(file.get(), 0, SEEK_END), 0);
+
+		text.resize(std::max<ssize_t>(0, pread(file.get(), text.data(), text.size(), 0)));
+		return text;
+	}
+
+	const std::vector<std::string> args_;
+	const std::string path_;
+	std::function<int()> before_;
+	Answer answer_;
+	int nr_ = 0;
+};
+
+/*
+ * What it is run in
+ */
+
+std::string str(long number)
+{
+	return std::to_string(number);
+}
+
+int become_nobody()
+{
+	return become_user(nobody);
+}
+
+/* Does not bother root. */
+int allow_no_processes()
+{
+	const rlimit limit = {};
+
+	return setrlimit(RLIMIT_NPROC, &limit) ? errno : 0;
+}
+
+/* Mounts that come and go stay in this process and its children. */
+int own_mounts()
+{
+	if (unshare(CLONE_NEWNS) || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr))
+		return errno;
+	return 0;
+}
+
+int without_proc()
+{
+	const int error = own_mounts();
+
+	return error ? error : umount2("/proc", MNT_DETACH) ? errno : 0;
+}
+
+int without_tracefs()
+{
+	const int error = own_mounts();
+
+	/* One of the two may not be there; the first holds the second. */
+	for (const char *mounted :
+	     { "/sys/kernel/debug/tracing", "/sys/kernel/debug", "/sys/kernel/tracing" })
+		umount2(mounted, MNT_DETACH);
+	return error;
+}
+
+/* A PID namespace that has lost its init. */
+Fd dead_namespace()
+{
+	Spawned init = Request{}.flags(CLONE_NEWPID).sleeping();
+
+	return Fd(
+		open(("/proc/" + str(init.child.pid()) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+/* Whether the kernel has the event, and this process may listen. */
+const char *missing_trace()
+{
+	return RefusalTrace().missing();
+}
+
+/* The line that --explain adds, without what it begins with. */
+std::string explained(int level, pid_t in_ns, const std::string &pid, const std::string &why)
+{
+	return "\nset_tid: level " + str(level) + ", namespace " + str(pid_ns_inode(in_ns)) + ", " +
+	       pid + ": " + why;
+}
+
+std::string in_use(pid_t pid, const std::string &why)
+{
+	return "level 0: PID " + str(pid) + " is in use (EEXIST)" +
+	       explained(0, getpid(), "PID " + str(pid), why);
+}
+} // namespace
+
+/* The command ends like this, and this is all that it says, on stderr. */
+#define EXPECT_SAYS(exit_status, says, command)                                \
+	do {                                                                   \
+		const Ran ran_ = (command).run();                              \
+		EXPECT_TEXT("set_tid: " + std::string(says) + "\n", ran_.err); \
+		EXPECT_TEXT("", ran_.out);                                     \
+		EXPECT_EQ(exit_status, ran_.status);                           \
+	} while (0)
+
+/* It has not run its command. */
+#define EXPECT_REFUSED(says, command) EXPECT_SAYS(125, says, command)
+
+FIXTURE(command)
+{
+	pid_t free;
+};
+
+FIXTURE_SETUP(command)
+{
+	SKIP_IF_MISSING(missing_command());
+	self->free = find_free_pid();
+}
+
+FIXTURE_TEARDOWN(command)
+{
+}
+
+TEST_F(command, options)
+{
+	struct {
+		std::vector<std::string> args;
+		const char *says;
+	} const wrong[] = {
+		{ { "--pid", "" }, "--pid: \"\" is not a number" },
+		{ { "--pid", "x" }, "--pid: \"x\" is not a number" },
+		{ { "--pid", "4x" }, "--pid: \"4x\" is not a number" },
+		{ { "--pid", "1,,2" }, "--pid: \"\" is not a number" },
+		{ { "--pid", "99999999999" },
+		  "--pid: 99999999999 is not between -2147483648 and 2147483647" },
+		{ { "--pid", "1", "--pid", "2" }, "--pid is given twice" },
+		{ { "--new-pidns=0" }, "--new-pidns: 0 is not between 1 and 32" },
+		{ { "--new-pidns=33" }, "--new-pidns: 33 is not between 1 and 32" },
+		{ { "--enter", "0" }, "--enter: 0 is not between 1 and 2147483647" },
+		{ { "--user", "-1" }, "--user: \"-1\" is not a number" },
+		{ { "--user", "4294967295" },
+		  "--user: 4294967295 is not between 0 and 4294967294" },
+	};
+
+	for (auto [args, says] : wrong) {
+		args.insert(args.end(), { "--", "true" });
+		EXPECT_REFUSED(says, Command(args));
+	}
+	EXPECT_REFUSED("no command given; try \"set_tid --help\"", Command({ "--report" }));
+	EXPECT_REFUSED("unrecognized option '--what'\nTry \"set_tid --help\".",
+		       Command({ "--what" }));
+	const Ran help = Command({ "--help" }).run();
+
+	EXPECT_EQ(0, help.status);
+	EXPECT_EQ(0U, help.out.find("Usage: set_tid [OPTION]... [--] COMMAND"));
+	EXPECT_TEXT("", help.err);
+}
+
+TEST_F(command, exit_status_of_the_command)
+{
+	const std::vector<std::string> flavours[] = { {}, { "--new-pidns" } };
+
+	for (auto args : flavours) {
+		args.insert(args.end(), { "--", "sh", "-c", "exit 7" });
+		const Ran exits = Command(args).run();
+		EXPECT_EQ(7, exits.status);
+		EXPECT_TEXT("", exits.err);
+
+		/* A first process is deaf to its own SIGKILL, not to one from outside. */
+		args.back() = "kill -TERM $PPID; while :; do :; done";
+		if (args.size() > 4)
+			continue;
+		EXPECT_EQ(128 + SIGTERM, Command(args).run().status);
+		args.back() = "kill -KILL $$";
+		EXPECT_EQ(128 + SIGKILL, Command(args).run().status);
+	}
+	EXPECT_SAYS(127, "/nowhere/command: No such file or directory",
+		    Command({ "--", "/nowhere/command" }));
+	EXPECT_SAYS(126, "/dev/null: Permission denied", Command({ "--", "/dev/null" }));
+}
+
+TEST_F(command, report)
+{
+	const Ran ran = Command({ "--new-pidns=2", "--pid", "1,42," + str(self->free), "--report",
+				  "--", "sh", "-c", "echo $$" })
+				.run();
+	char table[128];
+
+	snprintf(
+		table, sizeof(table),
+		"level  requested  got\n    0  %9d  %d\n    1         42  42\n    2          1  1\n",
+		self->free, self->free);
+	EXPECT_EQ(0, ran.status);
+	EXPECT_TEXT("", ran.err);
+	EXPECT_EQ(0U, ran.out.find(table)) TH_LOG("%s", ran.out.c_str());
+	for (const char *line : { "\npreparing 1 PID namespace ", "\nreading the PIDs back ",
+				  "\nclone3(), with a new PID namespace ", " us\n1\n" })
+		EXPECT_NE(ran.out.npos, ran.out.find(line)) TH_LOG("%s", ran.out.c_str());
+}
+
+TEST_F(command, rows_of_the_rules)
+{
+	const std::string free = str(self->free), limit = str(pid_max());
+
+	EXPECT_REFUSED(
+		"2 PIDs requested, but the target namespace is at level 0: at most 1 (EINVAL)",
+		Command({ "--pid", free + ",1", "--", "true" }));
+	EXPECT_REFUSED("level 0: PID 0 is not positive (EINVAL)",
+		       Command({ "--pid", "0", "--", "true" }));
+	EXPECT_REFUSED("level 0: PID " + limit + " is not below pid_max, " + limit + " (EINVAL)",
+		       Command({ "--pid", limit, "--", "true" }));
+	EXPECT_REFUSED("level 1: first process of a PID namespace must be PID 1, not 2 (EINVAL)",
+		       Command({ "--new-pidns", "--pid", "2," + free, "--", "true" }));
+	EXPECT_REFUSED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
+		       "namespace that owns it (EPERM)",
+		       Command({ "--user", str(nobody), "--pid", free, "--", "true" }));
+	EXPECT_REFUSED("level 0: PID 1 is in use (EEXIST)",
+		       Command({ "--new-pidns", "--pid", "1,1", "--", "true" }));
+}
+
+/* Not about PIDs: limits, privileges, namespaces. */
+TEST_F(command, other_reasons)
+{
+	auto limited_user = [] {
+		const int error = become_nobody();
+
+		return error ? error : allow_no_processes();
+	};
+	const std::string limit =
+		"no more processes: a limit is reached or PIDs have run out (EAGAIN)";
+
+	EXPECT_REFUSED("a new PID namespace needs CAP_SYS_ADMIN (EPERM)",
+		       Command({ "--new-pidns", "--", "true" }).before(become_nobody));
+	EXPECT_REFUSED("level 1: a new PID namespace needs CAP_SYS_ADMIN (EPERM)",
+		       Command({ "--new-pidns=2", "--", "true" }).before(become_nobody));
+	EXPECT_REFUSED("cannot create a process: " + limit,
+		       Command({ "--", "true" }).before(limited_user));
+	EXPECT_REFUSED(limit,
+		       Command({ "--user", str(nobody), "--", "true" }).before(allow_no_processes));
+	EXPECT_REFUSED(
+		"--user 65533: cannot become this user: needs CAP_SETUID and CAP_SETGID (EPERM)",
+		Command({ "--user", "65533", "--", "true" }).before(become_nobody));
+	EXPECT_REFUSED("--user 65533: cannot become this user (EIO)",
+		       Command({ "--user", "65533", "--", "true" }).before([] {
+			       return hide_call(__NR_setgroups, EIO);
+		       }));
+	EXPECT_REFUSED("cannot read PIDs: is /proc mounted?",
+		       Command({ "--", "true" }).before(without_proc));
+}
+
+TEST_F(command, namespace_that_lost_its_init)
+{
+	const std::string gone = "out of memory, or the init of ";
+	const Fd dead = dead_namespace();
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	EXPECT_REFUSED("cannot create a process: " + gone + "its PID namespace is gone (ENOMEM)",
+		       Command({ "--", "true" }).before([&] {
+			       return setns(dead.get(), CLONE_NEWPID) ? errno : 0;
+		       }));
+	EXPECT_REFUSED("level 1: this kernel has no PID namespaces, or the caller's children are "
+		       "created in another one than its own (EINVAL)",
+		       Command({ "--new-pidns=2", "--", "true" }).before([&] {
+			       return setns(chain.ns(1).get(), CLONE_NEWPID) ? errno : 0;
+		       }));
+	/* In the middle of it. */
+	auto ends = [&](int nth, pid_t) {
+		if (nth == 1)
+			chain.init(1).end();
+		return 0;
+	};
+	EXPECT_REFUSED("the helper was killed by signal 9, as all are in a PID namespace that "
+		       "loses its init",
+		       Command({ "--enter", str(chain.init(1).pid()), "--", "true" })
+			       .answered(__NR_clone3, ends));
+
+	/* Only its last process is held back. */
+	const Fd creator = own_pidfd();
+	NsChain dying(1);
+	Spawned last = dying.run_at(1, [&] { return sleep_beside(creator.get()); });
+	ASSERT_ERRNO(0, last.error);
+	HeldAtExit held(last.child);
+	dying.init(1).kill();
+	ASSERT_ERRNO(0, held.wait());
+	const std::string pid = str(last.child.pid());
+	EXPECT_REFUSED("cannot create a process: " + gone + "its PID namespace is gone (ENOMEM)",
+		       Command({ "--enter", pid, "--", "true" }));
+	EXPECT_REFUSED("level 2: " + gone + "the level above is gone (ENOMEM)",
+		       Command({ "--enter", pid, "--new-pidns=2", "--", "true" }));
+}
+
+TEST_F(command, enter)
+{
+	auto start_and_leave = [] { return 0; };
+	Spawned gone = run_in_child(start_and_leave), zombie = run_in_child(start_and_leave);
+	std::atomic<bool> stop = false;
+	const StartedThread thread = Request{}.thread().start([&] {
+		while (!stop)
+			syscall(__NR_sched_yield);
+		return 0;
+	});
+	const std::string none = str(gone.child.pid()), tid = str(thread.thread.tid()),
+			  self_pid = str(getpid());
+	const int as_thread = syscall(__NR_pidfd_open, thread.thread.tid(), 0) < 0 ? errno : 0;
+
+	gone.child.wait();
+	zombie.child.wait_zombie();
+	EXPECT_REFUSED("--enter " + none + ": there is no such process (ESRCH)",
+		       Command({ "--enter", none, "--", "true" }));
+	EXPECT_REFUSED("--enter " + tid + ": this is a thread, not a process (" +
+			       errno_name(as_thread) + ")",
+		       Command({ "--enter", tid, "--", "true" }));
+	EXPECT_REFUSED("--enter " + self_pid + ": cannot open the process (EMFILE)",
+		       Command({ "--enter", self_pid, "--", "true" }).before([] {
+			       return hide_call(__NR_pidfd_open, EMFILE);
+		       }));
+	EXPECT_REFUSED("cannot enter the PID namespace: the process has ended (ESRCH)",
+		       Command({ "--enter", str(zombie.child.pid()), "--", "true" }));
+	EXPECT_REFUSED("cannot enter the PID namespace: needs CAP_SYS_ADMIN (EPERM)",
+		       Command({ "--enter", self_pid, "--", "true" }).before(become_nobody));
+	for (const auto &[error, says] :
+	     { std::pair(EINVAL, ": this kernel has none (EINVAL)"), std::pair(EIO, " (EIO)") })
+		EXPECT_REFUSED(
+			std::string("cannot enter the PID namespace") + says,
+			Command({ "--enter", self_pid, "--", "true" }).before([error = error] {
+				return hide_call(__NR_setns, error);
+			}));
+	stop = true;
+}
+
+/* A namespace as deep as they go. */
+TEST_F(command, deepest_level)
+{
+	NsChain chain(max_pid_ns_level);
+	const std::string none_left = "no more PID namespaces: 32 levels or "
+				      "user.max_pid_namespaces are reached (ENOSPC)";
+
+	ASSERT_ERRNO(0, chain.error());
+	const std::string deepest = str(chain.init(max_pid_ns_level).pid());
+	EXPECT_REFUSED(none_left, Command({ "--enter", deepest, "--new-pidns", "--", "true" }));
+	EXPECT_REFUSED("level 33: " + none_left,
+		       Command({ "--enter", deepest, "--new-pidns=2", "--", "true" }));
+
+	/* Older kernels answer like this by themselves. */
+	constexpr int all = max_pid_ns_level + 1;
+	std::string pids = "1001";
+	for (int level = 1; level < all - 1; level++)
+		pids += ",1001";
+	pids += "," + str(self->free);
+	EXPECT_REFUSED("33 PIDs requested, but this kernel takes only 32 at a time (EINVAL)",
+		       Command({ "--enter", deepest, "--pid", pids, "--", "true" })
+			       .answered(__NR_clone3, [](int nth, pid_t) {
+				       return nth == 1 || nth == 2 + all ? EINVAL : 0;
+			       }));
+}
+
+/* Container runtimes hide clone3() from those whose C library would use it. */
+TEST_F(command, clone3_hidden_by_seccomp)
+{
+	const std::string hidden = "this kernel has no clone3(), or a seccomp filter hides it, as "
+				   "those of container runtimes do (ENOSYS)";
+	const std::string forbidden =
+		"clone3() is forbidden here, perhaps by a seccomp filter (EPERM)";
+
+	for (const auto &[error, says] : { std::pair(ENOSYS, hidden), std::pair(EPERM, forbidden),
+					   std::pair(EIO, std::string("clone3() failed (EIO)")) })
+		EXPECT_REFUSED("cannot create a process: " + says,
+			       Command({ "--", "true" }).before([error = error] {
+				       return hide_call(__NR_clone3, error);
+			       }));
+	for (const auto &[error, says] :
+	     { std::pair(ENOSYS, hidden),
+	       std::pair(EIO, std::string("cannot create a PID namespace (EIO)")) })
+		EXPECT_REFUSED("level 1: " + says,
+			       Command({ "--new-pidns=2", "--", "true" }).before([error = error] {
+				       return hide_call(__NR_clone3, error);
+			       }));
+}
+
+/* The calls: the helper, the command, the command with the first no, one, two ... PIDs. */
+TEST_F(command, answers_that_other_kernels_give)
+{
+	const std::string pid = str(self->free);
+	struct {
+		std::vector<int> answers;
+		const char *option, *value;
+		std::string says;
+	} const cases[] = {
+		{ { 0, EEXIST },
+		  "--pid",
+		  pid.c_str(),
+		  "clone3() failed, but the same requests succeeded afterwards: try again (EEXIST)" },
+		{ { 0, E2BIG },
+		  "--pid",
+		  pid.c_str(),
+		  "this kernel's clone3() does not know set_tid (E2BIG)" },
+		{ { 0, EIO, 0, EIO },
+		  "--pid",
+		  pid.c_str(),
+		  "level 0: PID " + pid + " is refused (EIO)" },
+		{ { 0, EINVAL, 0, EINVAL },
+		  "--pid",
+		  pid.c_str(),
+		  "level 0: PID " + pid + " is invalid (EINVAL)" },
+		{ { 0, ENOMEM, ENOMEM },
+		  "--pid",
+		  pid.c_str(),
+		  "out of memory, or a level has lost its init (ENOMEM)" },
+		{ { 0, EPERM, EPERM },
+		  "--pid",
+		  pid.c_str(),
+		  "clone3() is forbidden here, perhaps by a seccomp filter (EPERM)" },
+		{ { 0, EINVAL, EINVAL },
+		  "--new-pidns",
+		  "--report",
+		  "this kernel has no PID namespaces (EINVAL)" },
+		{ { 0, EIO, EIO }, "--pid", pid.c_str(), "clone3() failed (EIO)" },
+	};
+
+	for (const auto &[answers, option, value, says] : cases)
+		EXPECT_REFUSED(
+			says,
+			Command({ option, value, "--", "true" }).answered(__NR_clone3, answers));
+}
+
+/* What goes wrong on the way. */
+TEST_F(command, accidents)
+{
+	EXPECT_REFUSED("the helper was killed by signal 11",
+		       Command({ "--", "true" }).answered(__NR_clone3, [](int nth, pid_t caller) {
+			       return nth == 1 ? kill(caller, SIGSEGV) : 0;
+		       }));
+	EXPECT_REFUSED("cannot wait for the command (ECHILD)",
+		       Command({ "--", "true" }).answered(__NR_waitid, { 0, ECHILD }));
+	/* The last one: this process does not see /proc any more, either. */
+	ASSERT_ERRNO(0, own_mounts());
+	EXPECT_REFUSED("cannot read the command's PIDs from /proc",
+		       Command({ "--", "true" }).answered(__NR_clone3, [](int nth, pid_t) {
+			       return nth == 1 ? umount2("/proc", MNT_DETACH) : 0;
+		       }));
+}
+
+/*
+ * --explain
+ */
+
+TEST_F(command, explain_needs)
+{
+	const std::vector<std::string> args = { "--explain", "--pid", "1", "--", "true" };
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned inside = chain.run_at(
+		1, checks(_metadata, [&](auto *_metadata) {
+			EXPECT_REFUSED("--explain needs the initial PID namespace", Command(args));
+		}));
+	EXPECT_CHECKS_PASS(inside);
+	EXPECT_REFUSED("--explain needs a kernel with the trace event set_tid_refused, and tracefs",
+		       Command(args).before(without_tracefs));
+	SKIP_IF_MISSING(missing_trace());
+	EXPECT_REFUSED("--explain needs the right to make an instance in tracefs",
+		       Command(args).before([] {
+			       const int error = hide_call(__NR_mkdirat, EPERM);
+#ifdef __NR_mkdir
+			       return error ? error : hide_call(__NR_mkdir, EPERM);
+#else
+			       return error;
+#endif
+		       }));
+	EXPECT_REFUSED("--explain needs the right to trace", Command(args).before([] {
+		/* Those of stdio and one for signals, which is open by then. */
+		const rlimit descriptors = { 4, 4 };
+
+		return setrlimit(RLIMIT_NOFILE, &descriptors) ? errno : 0;
+	}));
+}
+
+FIXTURE(explain)
+{
+	pid_t free;
+	NsChain *chain;
+};
+
+FIXTURE_SETUP(explain)
+{
+	SKIP_IF_MISSING(missing_command());
+	SKIP_IF_MISSING(missing_initial_pid_ns());
+	SKIP_IF_MISSING(missing_trace());
+	self->free = find_free_pid();
+	self->chain = new NsChain(2);
+	ASSERT_ERRNO(0, self->chain->error());
+}
+
+FIXTURE_TEARDOWN(explain)
+{
+	delete self->chain;
+}
+
+TEST_F(explain, rows_of_the_rules)
+{
+	const std::string free = str(self->free);
+
+	EXPECT_REFUSED(
+		"2 PIDs requested, but the target namespace is at level 0: at most 1 (EINVAL)" +
+			explained(0, getpid(), "PID 0", "one more than there are levels"),
+		Command({ "-x", "--pid", free + ",0", "--", "true" }));
+	EXPECT_REFUSED("level 0: PID 0 is not positive (EINVAL)" +
+			       explained(0, getpid(), "PID 0", "not between 1 and pid_max - 1"),
+		       Command({ "-x", "--pid", "0", "--", "true" }));
+	EXPECT_REFUSED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
+		       "namespace that owns it (EPERM)" +
+			       explained(0, getpid(), "PID " + free,
+					 "the caller has no capability in the user namespace that "
+					 "owns it"),
+		       Command({ "-x", "-u", str(nobody), "--pid", free, "--", "true" }));
+	EXPECT_REFUSED(
+		"no more processes: a limit is reached or PIDs have run out (EAGAIN)\n"
+		"set_tid: the kernel says nothing: it was not the PIDs",
+		Command({ "-x", "-u", str(nobody), "--", "true" }).before(allow_no_processes));
+	/* Nobody is in that namespace, so nobody can tell its inode. */
+	const Ran ran = Command({ "-x", "--new-pidns", "--pid", "2," + free, "--", "true" }).run();
+	EXPECT_EQ(125, ran.status);
+	EXPECT_TRUE(ran.err.ends_with(
+		", PID 2: as long as the namespace has no init, 1 is its only PID\n"))
+	TH_LOG("%s", ran.err.c_str());
+}
+
+TEST_F(explain, held_by_a_process_of_any_name)
+{
+	static constexpr std::pair<const char *, const char *> names[] = {
+		{ "sleeper", " (sleeper)" },
+		{ "", ", whose name is empty" },
+		{ "\n", " (\\x0a)" },
+		{ "\x1b[31mred", " (\\x1b[31mred)" },
+		{ "\xff\xff", " (\\xff\\xff)" },
+		{ "holder=none", " (holder=none)" },
+		{ "reason=", " (reason=)" },
+		{ "a\\b) Z (", " (a\\x5cb) Z ()" },
+	};
+
+	for (const auto &[raw, told] : names) {
+		const Shared<std::atomic<bool>> named;
+		const Fd creator = own_pidfd();
+		Spawned holder = run_in_child([&, raw = raw] {
+			*named = !prctl(PR_SET_NAME, raw);
+			return sleep_beside(creator.get());
+		});
+		const pid_t pid = holder.child.pid();
+
+		ASSERT_ERRNO(0, holder.error);
+		ASSERT_TRUE(wait_until([&] { return named->load(); }));
+		EXPECT_REFUSED(in_use(pid, "held by process " + str(pid) + told),
+			       Command({ "-x", "--pid", str(pid), "--", "true" }));
+	}
+}
+
+TEST_F(explain, held_by_what_ps_does_not_show_as_a_process)
+{
+	const Fd creator = own_pidfd();
+	auto sleep = [pidfd = creator.get()] { return sleep_beside(pidfd); };
+	std::atomic<bool> stop = false;
+	const StartedThread thread = Request{}.thread().start([&] {
+		while (!stop)
+			syscall(__NR_sched_yield);
+		return 0;
+	});
+	prctl(PR_SET_NAME, "test");
+	Spawned leader = run_in_child([&] {
+		const StartedThread rest = Request{}.thread().start(sleep);
+
+		syscall(__NR_exit, rest.error);
+		return 0;
+	});
+	Spawned zombie = run_in_child([] { return 0; });
+	const pid_t tid = thread.thread.tid(), left = leader.child.pid(), dead = zombie.child.pid();
+
+	zombie.child.wait_zombie();
+	ASSERT_TRUE(wait_until([&] { return state_in("/proc/" + str(left) + "/stat") == 'Z'; }));
+	const std::string name = read_file("/proc/self/task/" + str(tid) + "/comm");
+	EXPECT_REFUSED(in_use(tid, "held by thread " + str(tid) + " (" +
+					   name.substr(0, name.size() - 1) + ") of process " +
+					   str(getpid())),
+		       Command({ "-x", "--pid", str(tid), "--", "true" }));
+	EXPECT_REFUSED(in_use(left,
+			      "held by process " + str(left) +
+				      " (test), of which the first thread has exited, not the "
+				      "others: to kill its parent, or to wait for it, does "
+				      "not free the PID"),
+		       Command({ "-x", "--pid", str(left), "--", "true" }));
+	EXPECT_REFUSED(in_use(dead, "held by zombie " + str(dead) +
+					    " (test), until its parent waits for it"),
+		       Command({ "-x", "--pid", str(dead), "--", "true" }));
+	stop = true;
+}
+
+TEST_F(explain, held_by_a_group_or_a_session)
+{
+	prctl(PR_SET_NAME, "test");
+	for (const bool group : { true, false }) {
+		const std::string kind = group ? "group" : "session";
+		const Shared<std::atomic<pid_t>> member;
+		const Fd creator = own_pidfd();
+		Spawned leader = run_in_child([&] {
+			group ? setpgid(0, 0) : setsid();
+			const pid_t pid = fork();
+			if (!pid) {
+				if (!group)
+					setpgid(0, 0);
+				*member = getpid();
+				return sleep_beside(creator.get());
+			}
+			return wait_until([&] { return *member > 0; }) ? 0 : 1;
+		});
+		const pid_t gone = leader.child.pid();
+
+		ASSERT_ERRNO(0, leader.error);
+		ASSERT_EQ(0, leader.child.wait().code);
+		EXPECT_REFUSED(in_use(gone, "only a process " + kind + " has it: process " +
+						    str(*member) + " (test) is in it"),
+			       Command({ "-x", "--pid", str(gone), "--", "true" }));
+		Child(*member).kill();
+	}
+}
+
+TEST_F(explain, held_by_nobody_yet)
+{
+	SKIP_IF_MISSING(StandingCall::missing());
+	StandingCall call(self->chain->ns(1), { 1001, self->free });
+
+	ASSERT_TRUE(call.stands());
+	EXPECT_REFUSED(in_use(self->free,
+			      "nobody has it any more, or its process is only being made"),
+		       Command({ "-x", "--pid", str(self->free), "--", "true" }));
+	EXPECT_ERRNO(0, call.finish());
+}
+
+/* As row13 of set_tid_trace_test has it: level 1 has one number to give, and that is taken. */
+TEST_F(explain, no_automatic_pid_left)
+{
+	const std::string says =
+		"no more processes: a limit is reached or PIDs have run out (EAGAIN)" +
+		explained(1, self->chain->init(1).pid(), "automatic PID", "none is left");
+	const std::string target = str(self->chain->init(2).pid());
+	Sysctl limit("kernel/pid_max");
+	Spawned only;
+	auto exhaust = [&](int nth, pid_t) {
+		const ChildrenIn scope(self->chain->ns(1));
+
+		if (nth == 1 && !limit.set(301))
+			run_in_child([] { return set_last_pid(300); }).child.wait();
+		return 0;
+	};
+
+	{
+		const ChildrenIn scope(self->chain->ns(1));
+		only = Request{}.pids({ 300 }).sleeping();
+	}
+	EXPECT_ERRNO(0, only.error);
+	EXPECT_REFUSED(says, Command({ "-x", "--enter", target, "--pid", "5", "--", "true" })
+				     .answered(__NR_clone3, exhaust));
+}
+
+TEST_HARNESS_MAIN
