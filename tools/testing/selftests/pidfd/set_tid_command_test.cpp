@@ -624,6 +624,7 @@ TEST_F(command, accidents)
 TEST_F(command, explain_needs)
 {
 	const std::vector<std::string> args = { "--explain", "--pid", "1", "--", "true" };
+	SKIP_IF_MISSING(missing_initial_pid_ns());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -634,22 +635,6 @@ TEST_F(command, explain_needs)
 	EXPECT_CHECKS_PASS(inside);
 	EXPECT_REFUSED("--explain needs a kernel with the trace event set_tid_refused, and tracefs",
 		       Command(args).before(without_tracefs));
-	SKIP_IF_MISSING(missing_trace());
-	EXPECT_REFUSED("--explain needs the right to make an instance in tracefs",
-		       Command(args).before([] {
-			       const int error = hide_call(__NR_mkdirat, EPERM);
-#ifdef __NR_mkdir
-			       return error ? error : hide_call(__NR_mkdir, EPERM);
-#else
-			       return error;
-#endif
-		       }));
-	EXPECT_REFUSED("--explain needs the right to trace", Command(args).before([] {
-		/* Those of stdio and one for signals, which is open by then. */
-		const rlimit descriptors = { 4, 4 };
-
-		return setrlimit(RLIMIT_NOFILE, &descriptors) ? errno : 0;
-	}));
 }
 
 FIXTURE(explain)
@@ -671,6 +656,27 @@ FIXTURE_SETUP(explain)
 FIXTURE_TEARDOWN(explain)
 {
 	delete self->chain;
+}
+
+TEST_F(explain, needs_rights)
+{
+	const std::vector<std::string> args = { "--explain", "--pid", "1", "--", "true" };
+
+	EXPECT_REFUSED("--explain needs the right to make an instance in tracefs",
+		       Command(args).before([] {
+			       const int error = hide_call(__NR_mkdirat, EPERM);
+#ifdef __NR_mkdir
+			       return error ? error : hide_call(__NR_mkdir, EPERM);
+#else
+			       return error;
+#endif
+		       }));
+	EXPECT_REFUSED("--explain needs the right to trace", Command(args).before([] {
+		/* Those of stdio and one for signals, which is open by then. */
+		const rlimit descriptors = { 4, 4 };
+
+		return setrlimit(RLIMIT_NOFILE, &descriptors) ? errno : 0;
+	}));
 }
 
 TEST_F(explain, rows_of_the_rules)
