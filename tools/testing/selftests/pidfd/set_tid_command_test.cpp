@@ -26,6 +26,13 @@ namespace
 {
 constexpr uid_t nobody = 65534;
 
+/* The one of several that the C library uses. */
+#ifdef __NR_setgroups32
+constexpr int setgroups_nr = __NR_setgroups32;
+#else
+constexpr int setgroups_nr = __NR_setgroups;
+#endif
+
 /*
  * Running it
  */
@@ -259,8 +266,8 @@ const char *missing_trace()
 /* The line that --explain adds, without what it begins with. */
 std::string explained(int level, pid_t in_ns, const std::string &pid, const std::string &why)
 {
-	return "\nset_tid: level " + str(level) + ", namespace " + str(pid_ns_inode(in_ns)) + ", " +
-	       pid + ": " + why;
+	return "\nset_tid: level " + str(level) + ", namespace " +
+	       std::to_string(pid_ns_inode(in_ns)) + ", " + pid + ": " + why;
 }
 
 std::string in_use(pid_t pid, const std::string &why)
@@ -418,7 +425,7 @@ TEST_F(command, other_reasons)
 		Command({ "--user", "65533", "--", "true" }).before(become_nobody));
 	EXPECT_REFUSED("--user 65533: cannot become this user (EIO)",
 		       Command({ "--user", "65533", "--", "true" }).before([] {
-			       return hide_call(__NR_setgroups, EIO);
+			       return hide_call(setgroups_nr, EIO);
 		       }));
 	EXPECT_REFUSED("cannot read PIDs: is /proc mounted?",
 		       Command({ "--", "true" }).before(without_proc));
