@@ -1029,9 +1029,13 @@ private:
 };
 
 /* Two ways to the namespace that a process creates its children in. */
+inline Fd children_ns(const Fd &pidfd)
+{
+	return Fd(ioctl(pidfd.get(), PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0));
+}
 inline Fd children_ns_by_pidfd(const Child &child)
 {
-	return Fd(ioctl(child.pidfd().get(), PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0));
+	return children_ns(child.pidfd());
 }
 inline Fd children_ns_by_proc(const Child &child)
 {
@@ -1049,11 +1053,11 @@ public:
 	using Open = Fd (*)(const Child &);
 
 	/*
-	 * Below the deepest level of a chain, or the caller's own namespace. prepare()
-	 * is called by the creator before, and returns 0 or an errno.
+	 * Below a level of a chain, the deepest one if none is named, or the caller's own
+	 * namespace. prepare() is called by the creator before, and returns 0 or an errno.
 	 */
 	explicit InitlessNs(const NsChain &above = {}, Open open = children_ns_by_pidfd,
-			    const std::function<int()> &prepare = nullptr)
+			    const std::function<int()> &prepare = nullptr, int level = 0)
 	{
 		const Shared<std::atomic<int>> unshared;
 		auto body = [&] {
@@ -1066,7 +1070,9 @@ public:
 				pause();
 			return 0;
 		};
-		Spawned spawned = above.depth() ? above.run_deepest(body) : run_in_child(body);
+		if (!level)
+			level = above.depth();
+		Spawned spawned = level ? above.run_at(level, body) : run_in_child(body);
 
 		creator_ = std::move(spawned.child);
 		error_ = spawned.error;

@@ -6,7 +6,8 @@
  *
  * The model knows namespaces and their owners, the callers' capabilities, who
  * holds which PID (processes, threads, zombies, process groups, sessions),
- * pid_max and the automatic sequences.
+ * pid_max and the automatic sequences. A caller may have entered a namespace that
+ * has no init yet, which somebody else has created, and create it there.
  *
  * One worker has its namespaces to itself, and exactly one answer is right.
  * Several workers share theirs: each has PIDs that only it asks for (one answer
@@ -92,6 +93,7 @@ struct PidNs {
 	int level = 0;
 	int owner = 0; /* a user namespace */
 	enum { unborn, alive, dead } state = alive;
+	bool private_to_actor = false;
 	std::map<pid_t, int> held; /* and how many hold it */
 	/*
 	 * What ns_last_pid may be: one number, but for after calls that may or
@@ -110,7 +112,7 @@ struct Actor {
 };
 
 /* What the child does once it is there. */
-enum class Role { leaves, sleeps, zombie, group, session, thread };
+enum class Role { leaves, sleeps, zombie, group, session, thread, init };
 
 enum class Array { readable, missing, unmapped, half };
 
@@ -636,8 +638,8 @@ std::string in_words(const Model &m, const Actor &a, const Call &c)
 	static const char *const arrays[] = { "", " pointer or size missing", " unmapped",
 					      " partly unmapped" };
 	static const char *const roles[] = {
-		"leaves",	    "stays",	  "stays as a zombie", "leaves a group",
-		"leaves a session", "is a thread"
+		"leaves",	    "stays",	   "stays as a zombie", "leaves a group",
+		"leaves a session", "is a thread", "stays as the init"
 	};
 	std::string text = "in namespace " + std::to_string(a.active) + " (level " +
 			   std::to_string(m.spaces[a.active].level) + "), children in " +
@@ -765,6 +767,7 @@ int child_main(void *arg)
 			syscall(__NR_sched_yield);
 		break;
 	case Role::sleeps:
+	case Role::init:
 		sleep_for_ever();
 	case Role::group:
 	case Role::session: {
@@ -839,7 +842,8 @@ public:
 		if (result.ret > 0)
 			wrong = finish(m, a, c, result);
 		bool meanwhile = false;
-		const bool stays = result.ret > 0 && c.flags & CLONE_PARENT;
+		const bool stays = result.ret > 0 &&
+				   (c.flags & CLONE_PARENT || c.role == Role::init);
 		for (auto &[number, before] : contended) {
 			/* Who stays has it until it is released. */
 			const int others = stays ? 0 : --number->asking;
@@ -895,7 +899,8 @@ private:
 
 		for (int space : m.levels(target)) {
 			if (table_ && i < pids.size() && m.spaces[space].state == PidNs::alive &&
-			    space < max_spaces && pids[i] > 0 && pids[i] < table_size)
+			    !m.spaces[space].private_to_actor && space < max_spaces &&
+			    pids[i] > 0 && pids[i] < table_size)
 				fn(space, pids[i]);
 			i++;
 		}
@@ -919,7 +924,7 @@ private:
 		wrong = mark(m, a.target, got);
 		if (leads && wrong.empty())
 			wrong = mark(m, a.target, result.member.get());
-		if (sibling)
+		if (sibling || c.role == Role::init)
 			return wrong;
 
 		unmark(m, a.target, got);
@@ -964,6 +969,18 @@ public:
 		const auto &[chain, level] = places_[space];
 
 		return chains_[chain]->ns(level);
+	}
+	/* A namespace without an init below that one, owned by the same user namespace. */
+	InitlessNs below(int space, int owner) const
+	{
+		auto join = [&] {
+			return owner && setns(ns(space).get(), CLONE_NEWUSER) ? errno : 0;
+		};
+
+		if (!space)
+			return InitlessNs({}, children_ns_by_proc);
+		const auto &[chain, level] = places_[space];
+		return InitlessNs(*chains_[chain], children_ns_by_proc, join, level);
 	}
 	/* Runs fn() in a child in that namespace. */
 	template <typename Fn> Spawned run_in(int space, Fn fn) const
@@ -1092,6 +1109,8 @@ public:
 		const bool fresh = actor.active == actor.target && random.percent(25) &&
 				   model_.spaces[actor.active].level < max_pid_ns_level &&
 				   model_.is_inside(actor.user, model_.spaces[actor.active].owner);
+		const bool enters = !fresh && random.percent(25) &&
+				    model_.spaces[actor.target].level < max_pid_ns_level;
 		const bool writes = alone_ && actor.active && random.percent(25);
 		const pid_t last = random.percent(30) ? model_.pid_max - 1 - random.below(3) :
 							1 + random.below(model_.pid_max - 1);
@@ -1102,8 +1121,17 @@ public:
 			limit = std::max(limit, 1000);
 
 		memset(static_cast<void *>(&*exchange_), 0, sizeof(Exchange));
+		std::optional<Entered> entered;
+		if (enters && !create_for(actor, entered))
+			return false;
+		if (enters && random.percent(50))
+			end_creator(*entered);
+		/* Where the actor's target is none of the world's. */
+		const New target = { fresh || enters, enters ? actor.target : actor.active,
+				     enters ? model_.spaces[actor.target].owner : actor.user,
+				     enters ? &entered->ns.ns() : nullptr };
 		Spawned task = world_.run_in(actor.active, [&] {
-			return act(batch, actor, fresh, writes ? last : 0);
+			return act(batch, actor, target, writes ? last : 0);
 		});
 		if (task.error)
 			return mismatch("an actor in namespace " + std::to_string(actor.active) +
@@ -1132,10 +1160,12 @@ public:
 				exchange_->start = model_.pid_max;
 			status = task.child.wait_zombie();
 		}
-		const bool right = follow(batch, actor, fresh, status);
+		const bool right = follow(batch, actor, target, status);
 		caller_.unmark(model_, actor.active, pids);
 		task.child.wait();
 		model_.release(actor.active, pids);
+		if (enters)
+			end_creator(*entered);
 		return right;
 	}
 
@@ -1144,6 +1174,20 @@ private:
 	struct Holder {
 		int target;
 		std::vector<Pids> pids; /* of a process, or of a leader that has gone and a member */
+	};
+
+	/* A namespace that somebody has created for an actor to enter. */
+	struct Entered {
+		InitlessNs ns;
+		int space; /* above it, where the creator is */
+		Pids creator;
+	};
+
+	/* A namespace without an init that an actor is the only one in. */
+	struct New {
+		bool is_target;
+		int parent, owner;
+		const Fd *entered; /* or else the actor creates it */
 	};
 
 	struct Made {
@@ -1211,6 +1255,31 @@ private:
 		return true;
 	}
 
+	/* So is somebody who creates a namespace below the actor's target. */
+	bool create_for(const Actor &actor, std::optional<Entered> &entered)
+	{
+		const int space = actor.target;
+		Actor creator;
+
+		creator.active = space;
+		entered = { world_.below(space, model_.spaces[space].owner), space, {} };
+		if (entered->ns.error())
+			return mismatch("a namespace below " + std::to_string(space) +
+					" cannot be entered: " + errno_name(entered->ns.error()));
+		entered->creator = nspids(entered->ns.creator());
+		if (!born(creator, entered->creator, 0))
+			return false;
+		const std::string twice = caller_.mark(model_, space, entered->creator);
+		return twice.empty() || mismatch(twice);
+	}
+	void end_creator(Entered &entered)
+	{
+		caller_.unmark(model_, entered.space, entered.creator);
+		entered.ns.creator().end();
+		model_.release(entered.space, entered.creator);
+		entered.creator.clear();
+	}
+
 	bool fails_at(const char *step)
 	{
 		snprintf(exchange_->wrong, sizeof(exchange_->wrong), "%s: %s", step,
@@ -1219,7 +1288,7 @@ private:
 	}
 
 	/* Becomes what the actor is to be. */
-	bool become(const Actor &a, bool fresh, pid_t last)
+	bool become(const Actor &a, const New &target, pid_t last)
 	{
 		static const std::map<Actor::Power, std::initializer_list<int>> kept = {
 			{ Actor::none, {} },
@@ -1232,11 +1301,15 @@ private:
 		signal(64, SIG_IGN);
 		if (last && set_last_pid(last))
 			return fails_at("ns_last_pid");
-		if (a.target != a.active && setns(world_.ns(a.target).get(), CLONE_NEWPID))
+		const bool created = target.is_target && !target.entered;
+		if (target.entered && setns(target.entered->get(), CLONE_NEWPID))
+			return fails_at("setns() to a namespace without an init");
+		if (!target.is_target && a.target != a.active &&
+		    setns(world_.ns(a.target).get(), CLONE_NEWPID))
 			return fails_at("setns() to the PID namespace");
 		if (a.user && setns(world_.ns(a.joined).get(), CLONE_NEWUSER))
 			return fails_at("setns() to the user namespace");
-		if (fresh && unshare(CLONE_NEWPID))
+		if (created && unshare(CLONE_NEWPID))
 			return fails_at("unshare()");
 		if (a.power == Actor::nobody && seteuid(65534))
 			return fails_at("seteuid()");
@@ -1247,47 +1320,74 @@ private:
 	}
 
 	/* The actor's target, if it is one without an init, is in its model only. */
-	Actor enter_fresh(Actor a, bool fresh)
+	Actor enter_new(Actor a, const New &target)
 	{
-		if (fresh) {
+		if (target.is_target) {
 			PidNs ns;
 
-			ns.parent = a.active;
-			ns.level = model_.spaces[a.active].level + 1;
-			ns.owner = a.user;
+			ns.parent = target.parent;
+			ns.level = model_.spaces[target.parent].level + 1;
+			ns.owner = target.owner;
 			ns.state = PidNs::unborn;
+			ns.private_to_actor = true;
 			ns.last = { 0 };
 			a.target = model_.spaces.size();
 			model_.spaces.push_back(ns);
 		}
 		return a;
 	}
+	/* With what is left there. */
+	void leave_new(const Actor &a, const New &target)
+	{
+		model_.release(a.target, init_);
+		init_.clear();
+		if (target.is_target)
+			model_.spaces.pop_back();
+	}
 
 	Call draw(const Actor &a, uint64_t seed)
 	{
 		Random random(seed);
 		Call c = draw_call(model_, a, random);
+		const PidNs &target = model_.spaces[a.target];
 
+		if (!target.private_to_actor)
+			return c;
 		/* Who would stay there could not be released. */
-		if (model_.spaces[a.target].state != PidNs::alive && c.flags & CLONE_PARENT) {
+		if (c.flags & CLONE_PARENT) {
 			c.flags &= ~CLONE_PARENT;
 			c.exit_signal = SIGCHLD;
 			c.role = Role::leaves;
+		}
+		/* But the first process may: with memory of its own, and nobody waits for it. */
+		if (target.state == PidNs::unborn && c.role == Role::leaves &&
+		    !(c.flags & (CLONE_NEWPID | CLONE_THREAD)) && random.percent(40)) {
+			c.flags &=
+				~(CLONE_VM | CLONE_VFORK | CLONE_SIGHAND | CLONE_FS | CLONE_FILES);
+			c.role = Role::init;
 		}
 		return c;
 	}
 
 	/* What the actor does. */
-	int act(const Batch &batch, const Actor &actor, bool fresh, pid_t last)
+	int act(const Batch &batch, const Actor &actor, const New &target, pid_t last)
 	{
 		acting_ = true;
-		if (!born(actor, nspids_of_self(), last) || !become(actor, fresh, last))
+		if (!born(actor, nspids_of_self(), last) || !become(actor, target, last))
 			return 99;
 		exchange_->ready = true;
 		while (!exchange_->start)
 			sched_yield();
 		model_.pid_max = exchange_->start;
-		const Actor a = enter_fresh(actor, fresh);
+		const Actor a = enter_new(actor, target);
+		const int status = make_calls(batch, a);
+
+		if (!init_.empty())
+			end_init(a);
+		return status;
+	}
+	int make_calls(const Batch &batch, const Actor &a)
+	{
 		for (uint64_t seed : batch.calls) {
 			const Call c = draw(a, seed);
 			Result &result = exchange_->results[exchange_->done];
@@ -1301,15 +1401,27 @@ private:
 			}
 			if (!judge(a, c, result))
 				return 1;
+			if (c.role == Role::init && result.ret > 0)
+				init_pid_ = result.ret;
 		}
 		return 0;
 	}
+	/* The init of the actor's own target: nobody else would. */
+	void end_init(const Actor &a)
+	{
+		caller_.unmark(model_, a.target, init_);
+		kill(init_pid_, SIGKILL);
+		while (waitpid(init_pid_, nullptr, __WALL) < 0 && errno == EINTR)
+			;
+		caller_.given_back(model_, a.target, init_);
+	}
 
 	/* And what the worker makes of it. */
-	bool follow(const Batch &batch, const Actor &actor, bool fresh, const ExitStatus &status)
+	bool follow(const Batch &batch, const Actor &actor, const New &target,
+		    const ExitStatus &status)
 	{
 		const pid_t usual = std::exchange(model_.pid_max, exchange_->start);
-		const Actor a = enter_fresh(actor, fresh);
+		const Actor a = enter_new(actor, target);
 		bool right = true;
 
 		for (int i = 0; i < exchange_->done && right; i++) {
@@ -1325,8 +1437,7 @@ private:
 			++outcome_.calls;
 			outcome_.successes += result.ret > 0;
 		}
-		if (fresh)
-			model_.spaces.pop_back();
+		leave_new(a, target);
 		model_.pid_max = usual;
 		/* Leaders have left by now: their PIDs are those of what they led. */
 		for (const Holder &holder : holders_) {
@@ -1384,7 +1495,11 @@ private:
 		if (got[depth + init] != result.ret)
 			return mismatch("returned " + std::to_string(result.ret));
 		if (target.state == PidNs::unborn)
-			target.state = PidNs::dead;
+			target.state = c.role == Role::init ? PidNs::alive : PidNs::dead;
+		if (c.role == Role::init) {
+			init_ = got;
+			model_.hold(a.target, got);
+		}
 		if (c.flags & CLONE_PARENT)
 			return stays(a, got, result.member);
 		return true;
@@ -1454,6 +1569,9 @@ private:
 	Caller caller_;
 	std::vector<Holder> holders_;
 	std::deque<Made> recent_;
+	/* The init of an actor's target, if it is one that only the actor has. */
+	Pids init_;
+	pid_t init_pid_ = 0;
 };
 
 /*

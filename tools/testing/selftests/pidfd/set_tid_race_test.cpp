@@ -123,9 +123,9 @@ public:
 	using Act = std::function<long(int round)>;
 	using Results = std::vector<long>;
 
-	void add(Act act, Act after = nullptr)
+	void add(Act act, Act after = nullptr, Act before = nullptr)
 	{
-		runners_.push_back({ std::move(act), std::move(after) });
+		runners_.push_back({ std::move(act), std::move(after), std::move(before) });
 	}
 	/* One that asks for PIDs, and gives them back when all have asked. */
 	void add_claim(const Pids &pids)
@@ -184,7 +184,7 @@ public:
 
 private:
 	struct Runner {
-		Act act, after;
+		Act act, after, before;
 	};
 	struct State {
 		Barrier start, done, judged, end;
@@ -208,6 +208,8 @@ private:
 
 	template <typename Fn> void step(int i, int count, int round, Fn judge)
 	{
+		if (runners_[i].before)
+			runners_[i].before(round);
 		state_->start.meet(count);
 		state_->begun[i] = now_ns();
 		state_->results[i] = runners_[i].act(round);
@@ -224,6 +226,96 @@ private:
 	std::vector<Runner> runners_;
 	int together_ = 0;
 };
+
+/*
+ * Who creates the first process of a namespace, at the same time as others. One that
+ * has PID 1 stays until the round is over; another one looks for it.
+ */
+class Entrant {
+public:
+	struct Claim {
+		Pids pids;
+		bool fails_late = false;
+	};
+
+	/* Returns the PID in the namespace, or -errno. */
+	long create(const Claim &claim)
+	{
+		Request request = Request{}.pids(claim.pids);
+
+		if (claim.fails_late)
+			request.flags(CLONE_PIDFD).raw().pidfd = ~0ULL - 7;
+		const clone_args args = request.args();
+
+		child_->pid = 0;
+		child_->without_init = false;
+		const long pid = sys_clone3(&args, sizeof(args));
+		if (!pid)
+			_exit(live());
+		if (pid < 0)
+			return pid;
+		pid_ = pid;
+		return wait_until([&] { return child_->pid != 0; }) ? child_->pid.load() : 0;
+	}
+	/* Whether it was there before the one who takes its children. */
+	bool was_without_init() const { return child_->without_init; }
+
+	void end()
+	{
+		if (!pid_)
+			return;
+		kill(pid_, SIGKILL);
+		while (waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR)
+			;
+		pid_ = 0;
+	}
+
+private:
+	struct State {
+		std::atomic<pid_t> pid = 0;
+		std::atomic<bool> without_init = false;
+	};
+
+	int live() const
+	{
+		die_with_parent();
+		child_->without_init = kill(1, 0) && errno == ESRCH;
+		child_->pid = getpid();
+		while (getpid() == 1)
+			pause();
+		return 0;
+	}
+
+	const Shared<State> child_;
+	long pid_ = 0;
+};
+
+/* Whether these are the answers to callers who ask at once where no init is. */
+bool one_init(const std::vector<Entrant::Claim> &claims, const Race::Results &results,
+	      const std::vector<std::shared_ptr<Entrant>> &entrants)
+{
+	int inits = 0;
+
+	for (size_t i = 0; i < claims.size(); i++) {
+		const bool asks = !claims[i].pids.empty();
+
+		if (results[i] == 1 || results[i] == -EFAULT) {
+			inits += results[i] == 1;
+			if (claims[i].fails_late != (results[i] == -EFAULT))
+				return false;
+		} else if (results[i] > 1) {
+			/* In the namespace of an init that was there before. */
+			if (asks || entrants[i]->was_without_init())
+				return false;
+		} else if (results[i] != (asks ? -EEXIST : -EINVAL)) {
+			return false;
+		}
+	}
+	if (inits)
+		return inits == 1;
+	/* The one that had PID 1 has given it back: for the next one. */
+	return claims[0].fails_late && results[0] == -EFAULT && entrants[0]->create({}) == 1;
+}
 
 /*
  * What callers that ask for these PIDs can be told, each in turn, in any order:
@@ -517,6 +609,67 @@ TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
 }
 
 /*
+ * One writes ns_last_pid while another one claims a PID, at all of 33 levels. Whoever
+ * is the first: the sequence goes on from what was written.
+ */
+TEST_F_TIMEOUT(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600)
+{
+	SKIP_IF_MISSING(missing_last_pid());
+	NsChain chain(max_pid_ns_level);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		const Fd file(open("/proc/sys/kernel/ns_last_pid", O_RDWR | O_CLOEXEC));
+		/* Not next to each other, nor to what the writers' own PIDs are. */
+		const pid_t values[] = { 10000, 20000 };
+		const Shared<std::atomic<uint64_t>> span;
+		int round = 0, before = 0, behind = 0;
+		uint64_t chance = 1;
+		Zombie zombie;
+		Race race;
+
+		/* At any moment of the other one's call. */
+		race.add([&](int round) {
+			const std::string text = std::to_string(values[round % 2]);
+			chance = chance * 6364136223846793005 + 1442695040888963407;
+			const uint64_t at =
+				now_ns() + (*span ? (chance >> 32) % *span : uint64_t{ 0 });
+
+			while (now_ns() < at)
+				;
+			return pwrite(file.get(), text.data(), text.size(), 0);
+		});
+		race.add(
+			[&](int) {
+				const uint64_t start = now_ns();
+				const long pid = zombie.create({});
+
+				*span = now_ns() - start;
+				return pid;
+			},
+			[&](int) {
+				zombie.reap();
+				return 0;
+			});
+		const int wrong = race.run(4 * rounds(), [&](const Race::Results &results) {
+			const long moved = last_pid() - values[round++ % 2];
+
+			before += moved == 1;
+			behind += moved == 0;
+			return results[0] == 5 && results[1] > 0 && (moved == 0 || moved == 1);
+		});
+		EXPECT_EQ(0, wrong);
+		/* Or else it was not a race. */
+		EXPECT_LT(0, before);
+		EXPECT_LT(0, behind);
+		TH_LOG("%d rounds, %d writes before the claim, %d behind it, %d lost", 4 * rounds(),
+		       before, behind, round - before - behind);
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/*
  * The holder of a PID at two levels is being reaped. Until then its PIDs are in
  * use, afterwards free: whoever starts to ask when it has been reaped gets them.
  */
@@ -746,6 +899,67 @@ TEST_F_TIMEOUT(race, row09_namespace_whose_first_process_is_being_made, 3600)
 	}
 	TH_LOG("%d namespaces, entered after %d attempts that were too early",
 	       rounds_with_a_namespace(), waited);
+}
+
+/*
+ * A namespace without an init, and three who create its first process at the same
+ * time: one gets PID 1. Until that is there the others get none.
+ */
+TEST_F_TIMEOUT(race, row27_one_of_several_creates_the_init, 3600)
+{
+	using Claims = std::vector<Entrant::Claim>;
+	const std::vector<Claims> kinds = {
+		{ {}, {}, {} },
+		{ { { 1 } }, { { 1 } }, { { 1 } } },
+		{ {}, { { 1 } }, {} },
+		{ { {}, true }, {}, { { 1 } } },
+		{ { { 1 }, true }, {}, {} },
+	};
+	const int count = 3;
+	const Shared<Barrier> unshared;
+	const Fd creator = own_pidfd(), own(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+	std::vector<std::shared_ptr<Entrant>> entrants;
+	int later = 0, refused = 0, shown = 0;
+	Race race;
+
+	for (int i = 0; i < count; i++) {
+		auto entrant = std::make_shared<Entrant>();
+
+		entrants.push_back(entrant);
+		race.add(
+			[&, i, entrant](int round) {
+				return entrant->create(kinds[round % kinds.size()][i]);
+			},
+			[&, entrant](int) {
+				entrant->end();
+				return setns(own.get(), CLONE_NEWPID);
+			},
+			[&, i](int) {
+				if (!i && unshare(CLONE_NEWPID))
+					abort();
+				unshared->meet(count);
+				if (i && setns(children_ns(creator).get(), CLONE_NEWPID))
+					abort();
+				return 0;
+			});
+	}
+	int round = 0;
+	const int wrong = race.run(rounds(), [&](const Race::Results &results) {
+		const int kind = round++ % kinds.size();
+		const bool right = one_init(kinds[kind], results, entrants);
+
+		for (long result : results) {
+			later += result > 1;
+			refused += result == -EINVAL;
+		}
+		if (!right && shown++ < 3) {
+			TH_LOG("kind %d: %ld %ld %ld", kind, results[0], results[1], results[2]);
+		}
+		return right;
+	});
+	EXPECT_EQ(0, wrong);
+	TH_LOG("%d rounds, in %d of them at the same time; %d processes behind the init, %d too early",
+	       rounds(), race.together(), later, refused);
 }
 
 int main(int argc, char **argv)
