@@ -174,7 +174,6 @@ FIXTURE_VARIANT_ADD(entered, by_proc_as_user){ .open = children_ns_by_proc, .as_
 FIXTURE_SETUP(entered)
 {
 	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(StandingCall::missing());
 	if (variant->as_user) {
 		SKIP_IF_MISSING(missing_user_ns());
 	}
@@ -187,6 +186,7 @@ FIXTURE_TEARDOWN(entered)
 /* A's clone3() stands with PID 1 claimed: B gets nothing, however often it asks. */
 TEST_F(entered, row09_no_pid_while_the_init_is_being_made)
 {
+	SKIP_IF_MISSING(StandingCall::missing());
 	const UserFaults allowed(variant->as_user);
 	const pid_t host = find_free_pid();
 	const int outer = variant->as_user ? EPERM : EEXIST;
@@ -221,6 +221,7 @@ TEST_F(entered, row09_no_pid_while_the_init_is_being_made)
 /* Those who fail late, in turn with others, leave the namespace to the next one. */
 TEST_F(entered, row19_one_fails_late_and_another_becomes_init)
 {
+	SKIP_IF_MISSING(StandingCall::missing());
 	const UserFaults allowed(variant->as_user);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		SKIP_IF_MISSING(become_caller(variant->as_user));
