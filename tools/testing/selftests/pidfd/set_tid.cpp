@@ -677,7 +677,7 @@ static std::string reason_in_words(const Refused &told)
 		{ "none-free", "none is left" },
 		{ "no-memory", "the kernel has no memory for it" },
 	};
-	const std::string reason = told.text("reason");
+	std::string reason = told.text("reason");
 
 	if (reason == "in-use")
 		return holder_in_words(told);

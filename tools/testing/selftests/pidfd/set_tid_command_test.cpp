@@ -384,14 +384,19 @@ TEST_F(command, report)
 TEST_F(command, rows_of_the_rules)
 {
 	const std::string free = str(self->free), limit = str(pid_max());
+	std::string above_limit = "level 0: PID ";
+
+	above_limit.append(limit)
+		.append(" is not below pid_max, ")
+		.append(limit)
+		.append(" (EINVAL)");
 
 	EXPECT_REFUSED(
 		"2 PIDs requested, but the target namespace is at level 0: at most 1 (EINVAL)",
 		Command({ "--pid", free + ",1", "--", "true" }));
 	EXPECT_REFUSED("level 0: PID 0 is not positive (EINVAL)",
 		       Command({ "--pid", "0", "--", "true" }));
-	EXPECT_REFUSED("level 0: PID " + limit + " is not below pid_max, " + limit + " (EINVAL)",
-		       Command({ "--pid", limit, "--", "true" }));
+	EXPECT_REFUSED(above_limit, Command({ "--pid", limit, "--", "true" }));
 	EXPECT_REFUSED("level 1: first process of a PID namespace must be PID 1, not 2 (EINVAL)",
 		       Command({ "--new-pidns", "--pid", "2," + free, "--", "true" }));
 	EXPECT_REFUSED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
