@@ -277,6 +277,9 @@ TEST_F(trace, row29_any_name_of_a_holder)
 		EXPECT_TEXT("in-use", told[0].text("reason"));
 		EXPECT_EQ(pid, told[0].number("holder_pid"));
 		EXPECT_TEXT(name.told, told[0].holder_comm());
+		/* The other place with a raw name in front of what is looked for. */
+		const std::string stat = "/proc/" + std::to_string(pid) + "/stat";
+		EXPECT_TRUE(wait_until([&] { return state_in(stat) == 'S'; }));
 	}
 }
 
