@@ -315,10 +315,11 @@ TEST(row29_names_of_callers_in_a_trace)
 
 	for (const Name &name : hostile_names) {
 		for (const char *group : { "", " (-------)", " (  4242)" }) {
-			std::string line = "  ";
+			std::string line = "  ", text = header;
 
 			line.append(name.raw).append("-98     ").append(group).append(behind);
-			const std::vector<Refused> told = RefusalTrace::parse(header + line + line);
+			text.append(line).append(line);
+			const std::vector<Refused> told = RefusalTrace::parse(text);
 
 			ASSERT_EQ(2U, told.size());
 			for (const Refused &refused : told) {
