@@ -10,6 +10,9 @@
 #include "../kselftest_harness.h"
 #include "set_tid.hpp"
 
+/* What kernel.pid_max can be at most, on 64-bit kernels; systemd sets it everywhere. */
+static constexpr pid_t pid_max_limit = 4194304;
+
 /* Levels are counted in a chain, so it must have come out as long as asked. */
 static const char *missing_levels(const NsChain &chain)
 {
@@ -241,6 +244,65 @@ TEST_F(deepest, row05_all_but_level_0_can_be_requested)
 	});
 
 	EXPECT_CHECKS_PASS(self->chain->run_at(32, body));
+}
+
+TEST_F(deepest, row08_the_highest_pid_that_there_can_be)
+{
+	auto body = checks(_metadata, [&](auto *_metadata) {
+		const Pids requested(32, pid_max_limit - 1);
+		Sysctl limit("kernel/pid_max");
+
+		if (limit.set(pid_max_limit))
+			SKIP(return, "needs a kernel.pid_max of 4194304");
+		Spawned child = Request{}.pids(requested).sleeping();
+		Pids got = nspids(child.child);
+
+		got.resize(32);
+		EXPECT_ERRNO(0, child.error);
+		EXPECT_PIDS(requested, got);
+		EXPECT_ERRNO(EEXIST, Request{}.pids(requested).attempt());
+		EXPECT_ERRNO(EINVAL, Request{}.pids(Pids(32, pid_max_limit)).attempt());
+		child.child.end();
+		EXPECT_ERRNO(0, Request{}.pids(requested).attempt());
+	});
+
+	EXPECT_CHECKS_PASS(self->chain->run_at(32, body));
+}
+
+/* No two of them share a node of the IDR. */
+TEST(row21_thousands_of_threads_with_tids_far_apart)
+{
+	constexpr int count = 2000, apart = 419;
+	NsChain chain(1);
+
+	SKIP_IF_MISSING(missing_pid_ns());
+	SKIP_IF_MISSING(missing_root());
+	ASSERT_ERRNO(0, chain.error());
+	auto body = checks(_metadata, [&](auto *_metadata) {
+		std::vector<StartedThread> threads;
+		std::atomic<int> stop = 0;
+		Sysctl limit("kernel/pid_max");
+
+		if (limit.set(pid_max_limit))
+			SKIP(return, "needs a kernel.pid_max of 4194304");
+		for (int i = 1; i <= count && _metadata->exit_code == KSFT_PASS; i++) {
+			threads.push_back(Request{}.thread().pids({ i * apart }).start([&] {
+				while (!stop)
+					syscall(__NR_futex, &stop, FUTEX_WAIT, 0, nullptr, nullptr,
+						0);
+				return 0;
+			}));
+			EXPECT_ERRNO(0, threads.back().error);
+			EXPECT_EQ(i * apart, threads.back().thread.tid());
+		}
+		EXPECT_ERRNO(EEXIST, Request{}.pids({ count * apart }).attempt());
+		EXPECT_ERRNO(0, Request{}.pids({ count * apart - 1 }).attempt());
+		stop = 1;
+		syscall(__NR_futex, &stop, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+		threads.clear();
+	});
+
+	EXPECT_CHECKS_PASS(chain.run_at(1, body));
 }
 
 TEST_F(deepest, row05_34_pids_are_too_many_and_are_not_read)
