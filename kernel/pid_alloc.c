@@ -44,7 +44,7 @@ static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
 
 /*
  * The slots that the claim under way has got, one for each level. Protected by
- * pidmap_lock.
+ * pidmap_lock, and empty outside of a hold: kmemleak would follow what is left.
  */
 static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
 
@@ -79,13 +79,15 @@ static bool ns_alive(const struct pid_namespace *ns)
 }
 
 /*
- * Until a namespace has an init, its only PID is 1. That is checked here, and not
- * only when the task is attached: whoever holds another number when the first
- * process fails keeps free_pid() from resetting the cursor, and the namespace never
- * gets an init. A task that was attached before the init would have nobody to leave
- * its children to; one that claims a number once there is an init is attached after
- * it. set_tid_permit() has refused requests for other numbers, and a namespace that
- * has had an init never is without one again.
+ * Until a namespace has an init, its only PID is 1: a process with another one
+ * would have nobody to leave its children to, and its exit would oops. It is
+ * refused here, where that costs nothing. When the task is attached it would be a
+ * late failure, with a PID used up at every level, and until then its number would
+ * be in the way of a first process that fails and is followed by another one. A
+ * task that claims a number once there is an init is attached after it.
+ *
+ * A requested PID is 1 here if there is no init, see set_tid_permit(): a namespace
+ * that has had one never is without one again.
  *
  * The answer for a namespace whose init is gone is -ESRCH: unlike -ENOMEM it is not
  * worth a retry. A PID that is in use is reported even there.
@@ -180,37 +182,45 @@ static void publish_levels(struct pid *pid, size_t requested)
 	}
 }
 
+static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
+			     unsigned int *refused)
+{
+	int err;
+
+	spin_lock_irq(&pidmap_lock);
+	err = claim_levels(pid, set_tid, size, refused);
+	if (!err)
+		publish_levels(pid, size);
+	spin_unlock_irq(&pidmap_lock);
+	return err;
+}
+
 /*
  * The IDRs need memory under the lock and must not sleep for it there. Where
  * the slab has none to give at once they draw on nodes that were preloaded
  * before. One preload lasts for one level at least, which is enough unless
  * memory is short; after that the claim is tried again with more, at last with
- * enough for all levels, and what is left of these is freed. So the claim fails
- * for lack of memory only where a sleeping allocation fails too.
+ * enough for all levels. So the claim fails for lack of memory only where a
+ * sleeping allocation fails too.
  */
-static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
-			     unsigned int *refused)
+static int claim_with_preload(struct pid *pid, const pid_t *set_tid,
+			      size_t size, unsigned int *refused)
 {
+	const unsigned int levels = pid->level + 1;
 	unsigned int preload = 1;
-	bool last;
+	bool short_of_memory = false;
 	int err;
 
-	do {
-		last = idr_preload_many(GFP_KERNEL, preload) ||
-		       preload == pid->level + 1;
+	idr_preload(GFP_KERNEL);
+	err = claim_and_publish(pid, set_tid, size, refused);
+	idr_preload_end();
 
-		spin_lock_irq(&pidmap_lock);
-		err = claim_levels(pid, set_tid, size, refused);
-		if (!err)
-			publish_levels(pid, size);
-		spin_unlock_irq(&pidmap_lock);
-
-		if (preload == 1)
-			idr_preload_end();
-		else
-			idr_preload_end_many();
-		preload = min(2 * preload, pid->level + 1);
-	} while (err == -ENOMEM && !last);
+	while (err == -ENOMEM && preload < levels && !short_of_memory) {
+		preload = min(2 * preload, levels);
+		short_of_memory = idr_preload_many(GFP_KERNEL, preload);
+		err = claim_and_publish(pid, set_tid, size, refused);
+		idr_preload_end_many();
+	}
 
 	return err;
 }
@@ -234,7 +244,8 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 
 /*
  * What a claim would find first, at the price of one lookup instead of a struct
- * pid with all its levels and a hold of pidmap_lock. The claim looks again.
+ * pid with all its levels and a hold of pidmap_lock. The claim looks again. For a
+ * single PID, mostly that of a process with few levels, it is not worth it.
  */
 static bool pid_taken(struct pid_namespace *ns, pid_t nr)
 {
@@ -246,7 +257,7 @@ static bool pid_taken(struct pid_namespace *ns, pid_t nr)
 	return taken;
 }
 
-/* What an error of claim_and_publish() means. */
+/* What an error of claim_with_preload() means. */
 static enum set_tid_reason reason_of(int err)
 {
 	switch (err) {
@@ -312,7 +323,7 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	}
 	init_pid(pid, ns);
 
-	err = claim_and_publish(pid, set_tid, set_tid_size, &refused);
+	err = claim_with_preload(pid, set_tid, set_tid_size, &refused);
 	if (!err)
 		return pid;
 
@@ -339,7 +350,8 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
  * allocated. It first stops new PIDs and then kills every task that it finds,
  * the latter under tasklist_lock: a task that is attached under the lock after
  * this check is found, one that comes later fails the check. Level 0 is not
- * looked at: its init cannot exit without a panic.
+ * looked at: its init cannot exit without a panic. If there was a request, its
+ * refusal is reported.
  *
  * Context: tasklist_lock is held for writing, until the task is attached.
  * Return: %false if a namespace at any level has lost its init.
@@ -386,9 +398,8 @@ static void release_level(const struct upid *upid)
 		break;
 	case PIDNS_ADDING:
 		/*
-		 * The first process failed after its PID was claimed, the only
-		 * one that could be: see claim_level(). The next is the first
-		 * again, and gets PID 1.
+		 * The first process failed after its PID was claimed. There was
+		 * no other, see claim_level(): the namespace is as new.
 		 */
 		WARN_ON_ONCE(ns->child_reaper);
 		idr_set_cursor(&ns->idr, 0);

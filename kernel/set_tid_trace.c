@@ -18,14 +18,16 @@
 
 static int holder_kind(struct pid *pid, struct task_struct *task)
 {
-	if (!pid_has_task(pid, PIDTYPE_TGID))
-		return SET_TID_HELD_BY_THREAD;
+	const bool leader = pid_has_task(pid, PIDTYPE_TGID);
+
 	/* No lock: it may exit meanwhile, and that is fine. */
 	if (!data_race(task->exit_state))
-		return SET_TID_HELD_BY_PROCESS;
+		return leader ? SET_TID_HELD_BY_PROCESS :
+				SET_TID_HELD_BY_THREAD;
 	/* Nobody can reap a leader as long as there are other threads. */
-	return data_race(thread_group_empty(task)) ? SET_TID_HELD_BY_ZOMBIE :
-					  SET_TID_HELD_BY_EXITED_LEADER;
+	if (leader && !data_race(thread_group_empty(task)))
+		return SET_TID_HELD_BY_EXITED_LEADER;
+	return SET_TID_HELD_BY_ZOMBIE;
 }
 
 /*

@@ -41,7 +41,7 @@ static inline void set_tid_comm_text(char text[SET_TID_COMM_TEXT],
 
 	text[string_escape_mem(comm, length, text, SET_TID_COMM_TEXT,
 			       ESCAPE_HEX | ESCAPE_NAP | ESCAPE_APPEND,
-			       "\\")] = 0;
+			       "\\ ")] = 0;
 }
 
 #endif
@@ -71,8 +71,8 @@ TRACE_DEFINE_ENUM(SET_TID_HELD_BY_SESSION);
  * process that is still being created.
  *
  * A task's name is any bytes that its owner likes. holder_comm has those that are
- * not printable ASCII, and the backslash, as \xHH: a line stays one line, whatever
- * prints it.
+ * not printable ASCII, the space and the backslash as \xHH: a line stays one line,
+ * and a field one field, whatever prints or parses it.
  */
 TRACE_EVENT(set_tid_refused,
 

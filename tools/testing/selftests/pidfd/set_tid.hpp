@@ -1175,7 +1175,7 @@ public:
 		return fields.substr(value, fields.find(' ', value) - value);
 	}
 	long number(const std::string &key) const { return atol(text(key).c_str()); }
-	/* Not printable ASCII and backslashes are \xHH there already. */
+	/* Not printable ASCII, spaces and backslashes are \xHH there already. */
 	std::string holder_comm() const
 	{
 		return fields_ == line_.npos ? "" : line_.substr(fields_ + comm_key.size());

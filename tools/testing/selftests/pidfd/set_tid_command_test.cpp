@@ -730,7 +730,7 @@ TEST_F(explain, held_by_a_process_of_any_name)
 		{ "\xff\xff", " (\\xff\\xff)" },
 		{ "holder=none", " (holder=none)" },
 		{ "reason=", " (reason=)" },
-		{ "a\\b) Z (", " (a\\x5cb) Z ()" },
+		{ "a\\b) Z (", " (a\\x5cb)\\x20Z\\x20()" },
 	};
 
 	for (const auto &[raw, told] : names) {

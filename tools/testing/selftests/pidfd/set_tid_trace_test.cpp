@@ -65,7 +65,7 @@ struct Name {
 
 constexpr Name hostile_names[] = {
 	{ "", "" },
-	{ " ", " " },
+	{ " ", "\\x20" },
 	{ "\n", "\\x0a" },
 	{ "a\nholder=none", "a\\x0aholder=none" },
 	{ "\x1b[31m", "\\x1b[31m" },
@@ -74,13 +74,13 @@ constexpr Name hostile_names[] = {
 	{ "\xc2\x9b"
 	  "31m",
 	  "\\xc2\\x9b31m" },
-	{ "a) Z (", "a) Z (" },
+	{ "a) Z (", "a)\\x20Z\\x20(" },
 	{ "holder=none", "holder=none" },
-	{ " reason=in-use", " reason=in-use" },
+	{ " reason=in-use", "\\x20reason=in-use" },
 	{ "\\", "\\x5c" },
 	{ "\\x41\t\r", "\\x5cx41\\x09\\x0d" },
 	{ "%s%n\x7f", "%s%n\\x7f" },
-	{ "-1 [000] .", "-1 [000] ." },
+	{ "-1 [000] .", "-1\\x20[000]\\x20." },
 };
 } // namespace
 
