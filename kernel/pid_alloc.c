@@ -97,7 +97,7 @@ static bool ns_alive(const struct pid_namespace *ns)
 static void __rcu **claim_level(struct upid *upid, pid_t requested)
 {
 	struct pid_namespace *ns = upid->ns;
-	u32 first, start, last;
+	u32 first, last, cursor = 0;
 	void __rcu **slot;
 	int none_free;
 
@@ -106,23 +106,24 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 			ERR_PTR(-EEXIST) : ERR_PTR(-ESRCH);
 
 	if (requested) {
-		first = start = last = requested;
+		first = requested;
+		last = requested;
 		none_free = -EEXIST;
 	} else if (unlikely(!READ_ONCE(ns->child_reaper))) {
-		first = start = last = 1;
+		first = 1;
+		last = 1;
 		none_free = -EINVAL;
 	} else {
-		start = idr_get_cursor(&ns->idr);
+		cursor = idr_get_cursor(&ns->idr);
 		/* The low numbers are for whoever starts with the namespace. */
-		first = start > RESERVED_PIDS ? RESERVED_PIDS : 1;
-		start = max(start, first);
+		first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
 		last = READ_ONCE(pid_max) - 1;
 		none_free = -EAGAIN;
 	}
 
-	upid->nr = start;
+	upid->nr = max(cursor, first);
 	slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
-	if (slot == ERR_PTR(-ENOSPC) && start > first) {
+	if (slot == ERR_PTR(-ENOSPC) && cursor > first) {
 		upid->nr = first;
 		slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last,
 				       GFP_NOWAIT);
@@ -182,19 +183,6 @@ static void publish_levels(struct pid *pid, size_t requested)
 	}
 }
 
-static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
-			     unsigned int *refused)
-{
-	int err;
-
-	spin_lock_irq(&pidmap_lock);
-	err = claim_levels(pid, set_tid, size, refused);
-	if (!err)
-		publish_levels(pid, size);
-	spin_unlock_irq(&pidmap_lock);
-	return err;
-}
-
 /*
  * The IDRs need memory under the lock and must not sleep for it there. Where
  * the slab has none to give at once they draw on nodes that were preloaded
@@ -203,26 +191,32 @@ static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
  * enough for all levels. So the claim fails for lack of memory only where a
  * sleeping allocation fails too.
  */
-static int claim_with_preload(struct pid *pid, const pid_t *set_tid,
-			      size_t size, unsigned int *refused)
+static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
+			     unsigned int *refused)
 {
 	const unsigned int levels = pid->level + 1;
 	unsigned int preload = 1;
-	bool short_of_memory = false;
 	int err;
 
 	idr_preload(GFP_KERNEL);
-	err = claim_and_publish(pid, set_tid, size, refused);
-	idr_preload_end();
+	for (;;) {
+		spin_lock_irq(&pidmap_lock);
+		err = claim_levels(pid, set_tid, size, refused);
+		if (!err)
+			publish_levels(pid, size);
+		spin_unlock_irq(&pidmap_lock);
 
-	while (err == -ENOMEM && preload < levels && !short_of_memory) {
+		if (preload == 1)
+			idr_preload_end();
+		else
+			idr_preload_end_many();
+		if (err != -ENOMEM || preload == levels)
+			return err;
+
 		preload = min(2 * preload, levels);
-		short_of_memory = idr_preload_many(GFP_KERNEL, preload);
-		err = claim_and_publish(pid, set_tid, size, refused);
-		idr_preload_end_many();
+		if (idr_preload_many(GFP_KERNEL, preload))
+			return err;
 	}
-
-	return err;
 }
 
 static void init_pid(struct pid *pid, struct pid_namespace *ns)
@@ -257,7 +251,7 @@ static bool pid_taken(struct pid_namespace *ns, pid_t nr)
 	return taken;
 }
 
-/* What an error of claim_with_preload() means. */
+/* What an error of claim_and_publish() means. */
 static enum set_tid_reason reason_of(int err)
 {
 	switch (err) {
@@ -301,7 +295,7 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 		      size_t set_tid_size)
 {
 	enum set_tid_reason reason;
-	unsigned int refused;
+	unsigned int refused = 0;
 	struct pid *pid;
 	int err;
 
@@ -323,7 +317,7 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	}
 	init_pid(pid, ns);
 
-	err = claim_with_preload(pid, set_tid, set_tid_size, &refused);
+	err = claim_and_publish(pid, set_tid, set_tid_size, &refused);
 	if (!err)
 		return pid;
 

@@ -730,6 +730,23 @@ TEST_F(alloc_pid, row14_retry_keeps_no_more_nodes_than_usual)
 	}
 }
 
+TEST_F(alloc_pid, row14_preload_that_fails_keeps_no_more_nodes_than_usual)
+{
+	const unsigned int usual = shim_usual_preload();
+	world w;
+	const auto nss = w.chain(32);
+
+	shim_set_pid_max(SHIM_PID_MAX_LIMIT);
+	/* Enough for the first try, and for a part of the second. */
+	for (long enough = usual; enough < 4 * usual; enough++) {
+		shim_drop_preloaded();
+		shim_set_alloc(SHIM_SLEEPING, enough);
+		EXPECT_EQ(-ENOMEM, w.try_alloc(nss.back(), tids(33, SHIM_PID_MAX_LIMIT - 1)));
+		shim_set_alloc(SHIM_SLEEPING, -1);
+		EXPECT_GE(usual, shim_drop_preloaded()) << enough;
+	}
+}
+
 /* Nodes that a failed claim has added may stay: they hold no number. */
 static std::vector<ns_state> but_nodes(std::vector<ns_state> nss)
 {
