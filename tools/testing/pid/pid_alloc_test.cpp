@@ -732,7 +732,7 @@ TEST_F(alloc_pid, row14_retry_keeps_no_more_nodes_than_usual)
 
 TEST_F(alloc_pid, row14_preload_that_fails_keeps_no_more_nodes_than_usual)
 {
-	const unsigned int usual = shim_usual_preload();
+	const long usual = shim_usual_preload();
 	world w;
 	const auto nss = w.chain(32);
 
