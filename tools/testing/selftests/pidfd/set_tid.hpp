@@ -1028,6 +1028,14 @@ private:
 	int error_ = 0;
 };
 
+/* The namespace of a process, also for when that is gone. */
+inline Fd open_ns(const Child &process)
+{
+	const std::string path = "/proc/" + std::to_string(process.pid()) + "/ns/pid";
+
+	return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 /* Two ways to the namespace that a process creates its children in. */
 inline Fd children_ns(const Fd &pidfd)
 {

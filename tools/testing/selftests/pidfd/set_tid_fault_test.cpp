@@ -324,13 +324,6 @@ Pids pids_for_levels(int innermost)
 	return pids;
 }
 
-Fd open_ns(const Child &init)
-{
-	const std::string path = "/proc/" + std::to_string(init.pid()) + "/ns/pid";
-
-	return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-}
-
 /* Whether each of these can be had, at levels outwards from a namespace. */
 int claim_in(const Fd &ns, const Pids &pids)
 {

@@ -73,12 +73,6 @@ Request late_failure(const Pids &pids)
 	return request;
 }
 
-Fd open_ns(const Child &init)
-{
-	return Fd(open(("/proc/" + std::to_string(init.pid()) + "/ns/pid").c_str(),
-		       O_RDONLY | O_CLOEXEC));
-}
-
 /*
  * What becomes of the first process of a namespace whose parent has no init any
  * more, but is still waiting for a process of its own: an errno, or 0. A kernel that

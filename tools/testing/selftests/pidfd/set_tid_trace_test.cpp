@@ -36,12 +36,6 @@ std::string held_by(const char *kind, pid_t pid, const std::string &comm)
 	return held_by(kind, pid, pid, comm);
 }
 
-Fd open_ns(const Child &init)
-{
-	return Fd(open(("/proc/" + std::to_string(init.pid()) + "/ns/pid").c_str(),
-		       O_RDONLY | O_CLOEXEC));
-}
-
 std::string own_comm()
 {
 	const std::string comm = read_file("/proc/self/comm");
