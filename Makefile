@@ -43,7 +43,7 @@ help:
 #: make mutants     break the kernel code in a hundred small ways, one after the other, and see
 #:                  which test notices: build/mutants/table.md; over an hour the first time
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
-#:                  selftests run, compared with scripts/coverage-exceptions
+#:                  selftests run, compared with scripts/test/coverage-exceptions
 #: make criu        CRIU dumps processes, and restores them with the PIDs they had; ROUNDS (100)
 #:                  of it while others fork. CRIU_SRC=/path/to/criu: tests of that checkout's
 #:                  own suite instead, ZDTM='static/pid00 ...'; default: those about PIDs
@@ -60,7 +60,7 @@ help:
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
-#:                  failures that scripts/stock-expected lists; KERNEL=7.3 is for make shell
+#:                  failures that scripts/test/stock-expected lists; KERNEL=7.3 is for make shell
 #: DEBUG=kasan      a kernel that looks for mistakes: KASAN, UBSAN, lockdep, debug objects, and
 #:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
 #:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:
@@ -72,7 +72,7 @@ help:
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
 #:                  native-count native-hold fuzz mutants gitignore spdx; default: all
-#: MUTANTS='...'    names in scripts/mutants.list; default: all; ONLY=native|kselftest
+#: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
 #: MEM=megabytes    default 1024 (DEBUG, criu: 2048)
@@ -83,69 +83,69 @@ ifeq ($(LOCKED),)
 
 # One make at a time: take build/.lock, then start again.
 $(locked):
-	@scripts/locked $(MAKE) --no-print-directory $@
+	@scripts/lib/with-lock $(MAKE) --no-print-directory $@
 
 else
 
 run: guest
-	@scripts/boot demo
+	@scripts/vm/boot demo
 
 kselftest: guest
-	@scripts/kselftest
+	@scripts/test/kselftest
 
 soak: guest
-	@scripts/soak
+	@scripts/test/soak
 
 native: tree
-	@scripts/setup check
-	@scripts/native test tsan hold
+	@scripts/lib/install-packages check
+	@scripts/test/native test tsan hold
 
 fuzz: tree
-	@scripts/setup check
-	@scripts/native fuzz SECONDS=$$((60 * MINUTES))
+	@scripts/lib/install-packages check
+	@scripts/test/native fuzz SECONDS=$$((60 * MINUTES))
 
 mutants: guest
-	@scripts/setup check
-	@scripts/mutants
+	@scripts/lib/install-packages check
+	@scripts/mutants/run
 
 coverage: guest
-	@VARIANT=gcov scripts/kernel
-	@scripts/coverage
+	@VARIANT=gcov scripts/build/kernel
+	@scripts/test/coverage
 
 bench: tree
-	@scripts/setup bench
-	@scripts/bench
+	@scripts/lib/install-packages bench
+	@scripts/bench/run
 
 # What belongs to the guest depends on VARIANT, as its kernel does.
 criu: export VARIANT := criu
 criu: tree
-	@scripts/setup $(if $(CRIU_SRC),zdtm,criu)
-	@$(if $(CRIU_SRC),scripts/zdtm build)
-	@scripts/kernel
-	@scripts/selftests
-	@scripts/initramfs
-	@scripts/kselftest
+	@scripts/lib/install-packages $(if $(CRIU_SRC),zdtm,criu)
+	@$(if $(CRIU_SRC),scripts/test/criu-suite build)
+	@scripts/build/kernel
+	@scripts/build/selftests
+	@scripts/build/initramfs
+	@scripts/test/kselftest
 
 guest: kernel
-	@scripts/selftests
-	@scripts/initramfs
+	@scripts/build/selftests
+	@scripts/build/initramfs
 
 kernel: tree
-	@scripts/kernel
+	@scripts/build/kernel
 
 tree: setup
-	@scripts/base
-	@scripts/overlay apply
+	@scripts/tree/fetch-base
+	@scripts/tree/overlay apply
 
 refresh:
-	@scripts/overlay refresh
+	@scripts/tree/overlay refresh
 
 series: tree
-	@scripts/series
+	@scripts/tree/series
 
 check: kernel
-	@scripts/setup check
-	@scripts/check
+	@scripts/lib/install-packages check
+	@scripts/check/run
 
 clean:
 	rm -rf $(if $(KDIR),build/kdir,build)
@@ -153,9 +153,9 @@ clean:
 endif
 
 setup:
-	@scripts/setup
+	@scripts/lib/install-packages
 
 # The lock is for what is made: a shell may stay open.
 shell:
-	@scripts/locked $(MAKE) --no-print-directory guest
-	@NAME=shell scripts/boot "$${CMD:-shell}"
+	@scripts/lib/with-lock $(MAKE) --no-print-directory guest
+	@NAME=shell scripts/vm/boot "$${CMD:-shell}"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # its variables are used by others
+#
+# Sourced by the other scripts: names of places, and how to say things.
+#
+# Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
+# (another place for what is made: make check has one), VARIANT (how the kernel is
+# configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's),
+# CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
+# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, IMAGE (the
+# guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times longer what runs in
+# this kernel may take).
+
+set -euo pipefail
+export LC_ALL=C
+# Every make started from here decides for itself how many jobs it runs.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+KDIR=${KDIR:-}
+KERNEL=${KERNEL:-patched}
+export VARIANT=${VARIANT:-${DEBUG:-}}
+JOBS=${JOBS:-$(nproc)}
+TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
+
+# A tree of the user's own never mixes with the package's.
+B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
+BASE=$B/base
+TREE=$B/linux
+LOG=$B/log
+OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
+NAME=${NAME:-${OBJ##*/}}
+CRIU_SRC=${CRIU_SRC:-}
+[ "$VARIANT" = criu ] || CRIU_SRC=
+case $VARIANT in
+criu) IMAGE=$B/initramfs-${CRIU_SRC:+zdtm-}criu.gz ;;
+*) IMAGE=$B/initramfs.gz ;;
+esac
+case $VARIANT in
+kasan) SLOW=12 ;;
+kcsan) SLOW=8 ;;
+*) SLOW=1 ;;
+esac
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# short PATH: as the user would type it
+short() { printf '%s' "${1#"$ROOT"/}"; }
+
+# need_space MB: is there room for that much in build/?
+need_space() {
+	local free
+	free=$(df -Pm "$B" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
+}
+
+# number NAME LEAST [MOST]: if that variable is set, is it a number in this range?
+number() {
+	local value=${!1:-$2}
+	[[ $value =~ ^[0-9]{1,9}$ && $((10#$value)) -ge $2 && $((10#$value)) -le ${3:-999999999} ]] ||
+		die "$1=$value is not a number of at least $2${3:+ and at most $3}"
+}
+number JOBS 1
+number TIMEOUT 1
+number MEM 1
+number RUNS 1
+number MINUTES 1
+# What the kernel takes: above RESERVED_PIDS, up to PID_MAX_LIMIT.
+number PID_MAX 301 4194304
+
+mkdir -p "$B" "$LOG"
+case $KERNEL in
+patched | stock | 7.3) ;;
+*) die "KERNEL=$KERNEL is none of patched, stock and 7.3" ;;
+esac
+[ -z "$VARIANT" ] || [ -e "$ROOT/kernel/configs/set_tid_$VARIANT.config" ] ||
+	die "there is no kernel/configs/set_tid_$VARIANT.config"
