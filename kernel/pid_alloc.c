@@ -12,14 +12,15 @@
  *   publish  the struct pid under the claimed numbers
  *
  * Claim and publish happen under one hold of pidmap_lock. A claim that fails is
- * undone before the lock is dropped, so no other claim ever meets a part of
- * one. Lookups take no lock. A claimed number has a NULL in the IDR, which is
- * "not there" for them, until all levels are claimed: whoever finds a struct pid
- * finds every number in it, and one that was found is never taken back by undo.
+ * rolled back before the lock is dropped, so no other claim ever sees a part of
+ * it. Lookups take no lock. A claimed number has a NULL in the IDR, which is
+ * "not there" for them, until all levels are claimed: a lookup that finds a
+ * struct pid finds all of its numbers, and rollback never frees one that was
+ * found.
  *
  * A claim moves the automatic sequence of a namespace (its IDR cursor) only
- * when it is published, so undo leaves it alone. Others who move it, under the
- * same lock, are set_last_pid() and free_pid() for a first process.
+ * when it is published, so rollback leaves the cursor alone. set_last_pid() and
+ * free_pid() of a first process move it, too, under the same lock.
  */
 
 #include <linux/err.h>
@@ -68,7 +69,7 @@ static struct upid *upid_outwards(struct pid *pid, unsigned int i)
  * pid_allocated only falls: claim_level() checks every level, not only the
  * innermost, under the lock that it was cleared under. release_level() relies on
  * that. If the count rose again after the init has been reaped, the next process
- * to leave would have it wake a child_reaper that is freed memory.
+ * that leaves would wake a child_reaper that has been freed.
  *
  * pid_may_attach() and zap_pid_ns_processes() read pid_allocated without
  * pidmap_lock.
@@ -79,18 +80,18 @@ static bool ns_alive(const struct pid_namespace *ns)
 }
 
 /*
- * Until a namespace has an init, its only PID is 1: a process with another one
- * would have nobody to leave its children to, and its exit would oops. It is
- * refused here, where that costs nothing. When the task is attached it would be a
- * late failure, with a PID used up at every level, and until then its number would
- * be in the way of a first process that fails and is followed by another one. A
- * task that claims a number once there is an init is attached after it.
+ * Until a namespace has an init, its only PID is 1. A process with another PID
+ * has no reaper for its children, and its exit would oops. The check belongs to
+ * the claim: where the task is attached it would be a late failure that has used
+ * up a PID at every level, and until then that PID would keep free_pid() from
+ * resetting the namespace if its first process fails. A task whose PID is claimed
+ * after the init was attached is itself attached later.
  *
- * A requested PID is 1 here if there is no init, see set_tid_permit(): a namespace
- * that has had one never is without one again.
+ * If there is no init, a requested PID is 1 here, see set_tid_permit(): a
+ * namespace that has had an init never goes back to having none.
  *
- * The answer for a namespace whose init is gone is -ESRCH: unlike -ENOMEM it is not
- * worth a retry. A PID that is in use is reported even there.
+ * A namespace whose init is gone gives -ESRCH here, so that it is not tried again
+ * like -ENOMEM. A PID that is in use is reported even there.
  *
  * Returns the slot of upid->nr in the IDR, or an ERR_PTR().
  */
@@ -115,7 +116,7 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 		none_free = -EINVAL;
 	} else {
 		cursor = idr_get_cursor(&ns->idr);
-		/* The low numbers are for whoever starts with the namespace. */
+		/* The low numbers are for those that start with the namespace. */
 		first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
 		last = READ_ONCE(pid_max) - 1;
 		none_free = -EAGAIN;
@@ -131,7 +132,7 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(none_free) : slot;
 }
 
-/* After an error, and only then, @refused is the level that failed. */
+/* After an error, and only then, *refused is the level that failed. */
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
 			unsigned int *refused)
 {
@@ -144,12 +145,12 @@ static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
 		claimed[i] = claim_level(upid_outwards(pid, i),
 					 i < size ? set_tid[i] : 0);
 		if (IS_ERR(claimed[i]))
-			goto undo;
+			goto rollback;
 	}
 
 	return 0;
 
-undo:
+rollback:
 	err = PTR_ERR(claimed[i]);
 	*refused = i;
 	while (i--) {
@@ -184,12 +185,11 @@ static void publish_levels(struct pid *pid, size_t requested)
 }
 
 /*
- * The IDRs need memory under the lock and must not sleep for it there. Where
- * the slab has none to give at once they draw on nodes that were preloaded
- * before. One preload lasts for one level at least, which is enough unless
- * memory is short; after that the claim is tried again with more, at last with
- * enough for all levels. So the claim fails for lack of memory only where a
- * sleeping allocation fails too.
+ * The IDRs need memory under the lock and must not sleep for it. If the slab has
+ * none at once, they take nodes that were preloaded. One preload is enough for at
+ * least one level; more are needed only if memory is short, and then the claim is
+ * tried again with twice as many, in the end with enough for all levels. So the
+ * claim fails for lack of memory only where a sleeping allocation fails too.
  */
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)
@@ -237,9 +237,9 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 }
 
 /*
- * What a claim would find first, at the price of one lookup instead of a struct
- * pid with all its levels and a hold of pidmap_lock. The claim looks again. For a
- * single PID, mostly that of a process with few levels, it is not worth it.
+ * Finds a PID in use with one lookup, before a struct pid is allocated and
+ * pidmap_lock is taken. The claim looks again. For a single PID, mostly that of a
+ * process with few levels, the lookup does not pay.
  */
 static bool pid_taken(struct pid_namespace *ns, pid_t nr)
 {
@@ -284,8 +284,8 @@ static enum set_tid_reason reason_of(int err)
  * Context: Process context, the request is validated by the credentials of
  *	    current. The caller holds a reference to @ns. May sleep. Takes and
  *	    releases pidmap_lock.
- * Return: the struct pid with one reference, or an ERR_PTR(): the answers of
- *	   set_tid_permit() to a bad request; %-EEXIST if a requested PID is in
+ * Return: the struct pid with one reference, or an ERR_PTR(): the errors of
+ *	   set_tid_permit() for a bad request; %-EEXIST if a requested PID is in
  *	   use; %-EINVAL for an automatic PID in a namespace whose init is still
  *	   being created; %-EAGAIN if a level has no free PID left; %-ENOMEM if
  *	   there is no memory, or if a namespace at any level has lost its init
@@ -329,7 +329,7 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 				refused < set_tid_size ? set_tid[refused] : 0,
 				reason, err);
 
-	/* It was never published: nobody can hold on to it. */
+	/* It was never published, so nobody else has a reference. */
 	kmem_cache_free(ns->pid_cachep, pid);
 	return ERR_PTR(err);
 }
@@ -385,15 +385,15 @@ static void release_level(const struct upid *upid)
 	case 2:
 	case 1:
 		/*
-		 * Perhaps only init is left, as one thread or as one and its
-		 * exited leader, and waits for that in zap_pid_ns_processes().
+		 * Perhaps only the init is left, or one thread of it and its
+		 * exited leader: it waits for that in zap_pid_ns_processes().
 		 */
 		wake_up_process(READ_ONCE(ns->child_reaper));
 		break;
 	case PIDNS_ADDING:
 		/*
 		 * The first process failed after its PID was claimed. There was
-		 * no other, see claim_level(): the namespace is as new.
+		 * no other, see claim_level(): reset the namespace.
 		 */
 		WARN_ON_ONCE(ns->child_reaper);
 		idr_set_cursor(&ns->idr, 0);

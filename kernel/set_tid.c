@@ -26,7 +26,7 @@
  *
  * Both fields are compared as user space passed them, before anything narrows
  * them: a size of 2^32 + 1 is too large, not 1. The array is not touched, so a
- * probe with a bad address and no size learns that set_tid is known.
+ * caller can probe for set_tid with a bad address and no size.
  *
  * Context: Any context.
  * Return: %true if there is no request, or one of a possible size.
@@ -63,11 +63,11 @@ int set_tid_copy_from_user(pid_t *set_tid, u64 uptr, size_t size)
  * has to be in range, a namespace without an init takes nothing but its init,
  * and the caller needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user
  * namespace that owns the level, as for ns_last_pid. Whether a PID is free is
- * not looked at.
+ * not checked.
  *
  * Context: Process context, the credentials are those of current. The caller
  *	    holds a reference to @ns. Takes no locks.
- * Return: 0 if every level accepts its PID, otherwise the answer of the
+ * Return: 0 if every level accepts its PID, otherwise the error of the
  *	   innermost level that does not: %-EINVAL for a PID out of range or a
  *	   first process that is not PID 1, %-EPERM for a missing capability.
  *	   %-EINVAL also for more PIDs than @ns has levels.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Why a set_tid request was refused, for whoever listens: the errno tells
- * neither at which level nor who is in the way.
+ * Reports why a set_tid request was refused: the errno says neither at which
+ * level, nor who has the PID.
  */
 
 #include <linux/errno.h>
@@ -24,15 +24,15 @@ static int holder_kind(struct pid *pid, struct task_struct *task)
 	if (!data_race(task->exit_state))
 		return leader ? SET_TID_HELD_BY_PROCESS :
 				SET_TID_HELD_BY_THREAD;
-	/* Nobody can reap a leader as long as there are other threads. */
+	/* A leader cannot be reaped while there are other threads. */
 	if (leader && !data_race(thread_group_empty(task)))
 		return SET_TID_HELD_BY_EXITED_LEADER;
 	return SET_TID_HELD_BY_ZOMBIE;
 }
 
 /*
- * A PID lives on as the number of a process group or of a session when the
- * process that had it is gone: then any member will do.
+ * A PID stays in use as the number of a process group or a session when its
+ * process is gone. Then any member is the holder.
  */
 static struct task_struct *holding_task(struct pid *pid,
 					struct set_tid_holder *holder)
