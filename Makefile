@@ -26,7 +26,7 @@ export ZDTM ?=
 override CMD := $(value CMD)
 export CMD
 
-locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check clean
+locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check results clean
 .PHONY: help setup shell $(locked)
 .NOTPARALLEL:
 
@@ -57,6 +57,8 @@ help:
 #: make refresh     bring what was edited in build/linux back into the overlay
 #: make series      write the patches for git am: build/series
 #: make check       everything that can be checked without judgement
+#: make results     copy what the last runs have left in build/results, each with its commit, base,
+#:                  architecture and command, into results/
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
@@ -146,6 +148,9 @@ series: tree
 check: kernel
 	@scripts/lib/install-packages check
 	@scripts/check/run
+
+results:
+	@scripts/test/publish
 
 clean:
 	rm -rf $(if $(KDIR),build/kdir,build)

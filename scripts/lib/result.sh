@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Sourced after common.sh by each script whose result people read later. A run leaves
+# build/results/NAME.md, which says where it comes from; make results copies what is
+# there into results/.
+
+RESULTS=$B/results
+
+# result_commit: what is tested, as git names it. Other results do not count as changes.
+result_commit() {
+	local commit
+	commit=$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null) || {
+		say 'unknown (no git)'
+		return
+	}
+	[ -z "$(git -C "$ROOT" status --porcelain -- . ':!results')" ] || commit+=', with uncommitted changes'
+	say "$commit"
+}
+# When the run starts: somebody may commit before it ends.
+RESULT_COMMIT=$(result_commit)
+
+# result_base: the version of the base
+result_base() {
+	[ -e "$BASE/Makefile" ] || {
+		say unknown
+		return
+	}
+	awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { version = version "." $3 }
+	     END { print "Linux " substr(version, 2) }' "$BASE/Makefile"
+}
+
+# result_command TARGET [VARIABLE...]: the make that does the same again, with those of the
+# variables that are set. Where the user's own trees are is nobody's business.
+result_command() {
+	local command="make $1" name value
+	shift
+	for name in "$@" KDIR; do
+		value=${!name:-}
+		case $name=$value in
+		*= | KERNEL=patched) continue ;;
+		KDIR=*) value=/path/to/linux ;;
+		CRIU_SRC=*) value=/path/to/criu ;;
+		esac
+		[[ $value =~ ^[A-Za-z0-9_.,:/-]+$ ]] || value="'${value//\'/\'\\\'\'}'"
+		command+=" $name=$value"
+	done
+	say "$command"
+}
+
+# result_origin TARGET [VARIABLE...]: where a result comes from, as a list in Markdown
+result_origin() {
+	say "- commit: $RESULT_COMMIT"
+	say "- base: $(result_base)"
+	say "- architecture: $(uname -m)"
+	say "- command: \`$(result_command "$@")\`"
+	say "- date: $(date -u +%F)"
+}
+
+# write_result NAME TITLE TARGET [VARIABLE...]: write build/results/NAME.md. Its text is
+# the standard input, its links are those of a file in results/.
+write_result() {
+	local file=$RESULTS/$1.md title=$2
+	shift 2
+	mkdir -p "$RESULTS"
+	{
+		say '<!-- SPDX-License-Identifier: GPL-2.0 -->'
+		say "# $title"
+		say
+		result_origin "$@"
+		say
+		cat
+	} >"$file.tmp"
+	mv "$file.tmp" "$file"
+}
+
+# result_criu: the version of the CRIU that was tested
+result_criu() {
+	if [ "$CRIU_SRC" ]; then
+		awk '$1 ~ /^CRIU_VERSION_(MAJOR|MINOR|SUBLEVEL)$/ && NF > 2 { version = version "." $3 }
+		     END { print substr(version, 2) }' "$B/criu/Makefile.versions"
+	else
+		criu --version | awk '/^Version:/ { print $2 }'
+	fi
+}
+
+# write_test_result COUNTS FAILED STATUS: write the result of a run of scripts/test/kselftest:
+# build/results/kselftest-NAME.md, criu-KERNEL.md or criu-suite-KERNEL.md. COUNTS and FAILED
+# are files: "N passed, N failed, N skipped"; a failed case a line. STATUS is that of the run.
+write_test_result() {
+	local counts=$1 failed=$2 status=$3 args
+	if [ "$CRIU_SRC" ]; then
+		args=("criu-suite-$KERNEL" "CRIU's own tests about PIDs" criu KERNEL CRIU_SRC ZDTM)
+	elif [ "$VARIANT" = criu ]; then
+		args=("criu-$KERNEL" 'CRIU dumps and restores' criu KERNEL ROUNDS)
+	else
+		args=("kselftest-$NAME" 'The selftests in the guest' kselftest KERNEL DEBUG TARGETS PID_MAX)
+	fi
+	{
+		[ "$VARIANT" != criu ] || say "CRIU $(result_criu)."
+		say "$([ "$status" = 0 ] && echo "As expected" || echo "**Not as expected**"): $(cat "$counts")."
+		if [ -s "$failed" ]; then
+			say
+			if [ "$KERNEL$status" = stock0 ]; then
+				say 'What fails is what [stock-expected](../scripts/test/stock-expected) lists for the unpatched kernel:'
+			else
+				say 'Failed:'
+			fi
+			say
+			sed 's/^/- /' "$failed"
+		fi
+	} | write_result "${args[@]}"
+}
