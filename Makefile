@@ -41,7 +41,7 @@ help:
 #:                  long it holds pidmap_lock
 #: make fuzz        the same with libFuzzer, against the model, for MINUTES (10)
 #: make mutants     break the kernel code in a hundred small ways, one after the other, and see
-#:                  which test notices: build/mutants/table.md; over an hour the first time
+#:                  which test notices: build/results/mutants.md; over an hour the first time
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
 #:                  selftests run, compared with scripts/test/coverage-exceptions
 #: make criu        CRIU dumps processes, and restores them with the PIDs they had; ROUNDS (100)

@@ -80,6 +80,26 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	grep -qF '`make kselftest DEBUG=kasan ' build/results/kselftest-kasan-patched.md
 }
 
+@test "a soak leaves its seed, its counts and that it failed" {
+	guest <<-'END'
+		set_tid_model_test: seed 7, workers 1, 10 s: 100 calls
+		set_tid_model_test: seed 7, workers 4, 10 s: 200 calls
+		# race: 30 rounds
+		not ok 1 race
+		guest-end 1
+	END
+	mkdir -p build/kselftest/pidfd
+	touch build/kselftest/pidfd/set_tid_model_test
+	chmod +x build/kselftest/pidfd/set_tid_model_test
+	export MINUTES=2 SEED=7
+	try scripts/test/soak
+	[ "$status" = 1 ]
+	text='300 calls, 200 of them from several workers; 30 rounds of races; 1 mismatches; not all was run, or not all was right'
+	[ "$(tail -n 1 "$scratch/out")" = "$text" ]
+	[ "$(tail -n 1 build/results/soak-patched.md)" = "Seed 7: $text." ]
+	grep -qFx -- '- command: `make soak MINUTES=2`' build/results/soak-patched.md
+}
+
 @test "make results without results is an error, and otherwise copies them" {
 	try scripts/test/publish
 	fails_with '^error: build/results has no result'
