@@ -48,7 +48,7 @@ help:
 #:                  of it while others fork. CRIU_SRC=/path/to/criu: tests of that checkout's
 #:                  own suite instead, ZDTM='static/pid00 ...'; default: those about PIDs
 #: make bench       what alloc_pid() costs, compared with Linux 6.12 and 7.3 (a package of
-#:                  another Debian suite): build/bench/report.md and plots. Debian 12, no KVM;
+#:                  another Debian suite): build/results/bench.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
 #:
@@ -73,7 +73,7 @@ help:
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
-#:                  native-count native-hold fuzz mutants gitignore spdx; default: all
+#:                  native-count native-hold fuzz mutants bench-report gitignore spdx; default: all
 #: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
