@@ -6,15 +6,45 @@
  * namespace and user makes the call, and hands the command over as a child of
  * the tool's (CLONE_PARENT).
  */
+#include "set_tid_lib/capability.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/errno.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/trace.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <optional>
-
-#include "set_tid.hpp"
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 /* As env(1) has them. */
 enum {

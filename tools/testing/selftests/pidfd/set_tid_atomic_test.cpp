@@ -6,8 +6,24 @@
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/held_at_exit.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <atomic>
 
 namespace
 {

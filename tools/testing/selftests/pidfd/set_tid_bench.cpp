@@ -17,16 +17,41 @@
  * It is no test, and its figures are only as good as the clock: in QEMU with
  * -icount shift=0 guest nanoseconds are instructions. It runs on any kernel.
  */
-#include "set_tid.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/errno.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/stack.hpp"
+#include "set_tid_lib/syscall.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/personality.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <numeric>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace
 {

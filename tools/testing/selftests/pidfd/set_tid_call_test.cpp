@@ -6,11 +6,39 @@
  * Documentation/userspace-api/set_tid.rst. "order" tests show which of two
  * broken rules gives the answer.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/capability.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/held_at_exit.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace
 {

@@ -6,11 +6,37 @@
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/capability.hpp"
+#include "set_tid_lib/cgroup.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/stack.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
 
 namespace
 {

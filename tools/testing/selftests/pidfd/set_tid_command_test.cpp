@@ -13,14 +13,50 @@
  * - --explain, a reason or a kind of holder that the command does not know: it is shown
  *   as it is, and this kernel has none.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
-#include "set_tid_standing.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/capability.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/errno.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/held_at_exit.hpp"
+#include "set_tid_lib/paused_call.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
+#include "set_tid_lib/trace.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace
 {

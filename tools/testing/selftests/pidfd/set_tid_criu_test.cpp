@@ -11,17 +11,43 @@
  * SET_TID_CRIU_ROUNDS: how often the tree of comes_back_each_time() is dumped
  * and restored.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
+#include "set_tid_lib/trace.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace
 {

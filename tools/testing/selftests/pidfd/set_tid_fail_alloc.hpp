@@ -5,7 +5,20 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
 #define SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
 
-#include "set_tid.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/syscall.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 /*
  * Allocations that fail, of slab objects and of pages. The settings are those of

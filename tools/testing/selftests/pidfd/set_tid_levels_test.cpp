@@ -7,8 +7,27 @@
  * rowNN in a test's name is the row of set_tid.rst that it shows. Level 0 is
  * the namespace that the test itself runs in.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
 
 /* What kernel.pid_max can be at most, on 64-bit kernels; systemd sets it everywhere. */
 static constexpr pid_t pid_max_limit = 4194304;

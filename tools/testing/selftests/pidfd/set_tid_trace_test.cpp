@@ -3,12 +3,37 @@
  * The trace event set_tid_refused: each request that is refused is told once,
  * with the level that refuses it, the reason and, if the PID is in use, who has it.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
 #include "set_tid_fail_alloc.hpp"
-#include "set_tid_standing.hpp"
+#include "set_tid_lib/capability.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/held_at_exit.hpp"
+#include "set_tid_lib/paused_call.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/requirement.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/sysctl.hpp"
+#include "set_tid_lib/thread.hpp"
+#include "set_tid_lib/trace.hpp"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace
 {

@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests: a call that stands in the middle.
+ * For tests: a call that is stopped between its claim and the birth of the child.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_STANDING_HPP
-#define SELFTESTS_PIDFD_SET_TID_STANDING_HPP
+#ifndef SET_TID_LIB_PAUSED_CALL_HPP
+#define SET_TID_LIB_PAUSED_CALL_HPP
 
+#include <errno.h>
 #include <linux/userfaultfd.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "set_tid.hpp"
+#include <atomic>
+#include <utility>
+
+#include "clock.hpp"
+#include "fd.hpp"
+#include "pids.hpp"
+#include "process.hpp"
+#include "request.hpp"
+#include "shared.hpp"
 
 /*
  * A clone3() that stands between its claim and the birth of the child: it
@@ -98,4 +115,4 @@ private:
 	bool stands_ = false;
 };
 
-#endif /* SELFTESTS_PIDFD_SET_TID_STANDING_HPP */
+#endif /* SET_TID_LIB_PAUSED_CALL_HPP */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kselftest harness, with what tests in C++ and in child processes need.
+ *
+ * ASSERT_*() leaves a test by longjmp(): the destructors of that process do
+ * not run. Children do not survive their creator. What must be put back in any
+ * case (a sysctl) belongs to a process that does not assert before it has done
+ * so: see checks().
+ */
+#ifndef SET_TID_LIB_HARNESS_HPP
+#define SET_TID_LIB_HARNESS_HPP
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include <string>
+
+#include "../../kselftest_harness.h"
+#include "errno.hpp"
+#include "pids.hpp"
+#include "process.hpp"
+
+/*
+ * The harness gives a test 30 s: little for a kernel with all its checks on an
+ * emulated machine. What hangs is ended by the time limit of the program, see
+ * end_test_too().
+ */
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 600
+#endif
+
+/*
+ * The time limit of the program ends the harness. A test has a process group of its
+ * own: it would go on, and whoever reads what it prints would wait for it.
+ */
+inline void end_test_too(int sig)
+{
+	if (__active_test)
+		kill(-__active_test->pid, SIGKILL);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+[[gnu::constructor]] static void heed_time_limit()
+{
+	signal(SIGTERM, end_test_too);
+}
+
+/*
+ * What a test asserts in another process. The harness keeps a test's state in
+ * the memory of the test's own process (TEST) or in memory that is shared with
+ * it (TEST_F), and ASSERT_*() jumps back into that process's stack. So fn()
+ * gets a state of its own, and its result is the exit status of the process:
+ *
+ *	auto body = checks(_metadata, [&](auto *_metadata) {
+ *		ASSERT_EQ(1, getppid());
+ *	});
+ *	EXPECT_CHECKS_PASS(chain.run_deepest(body));
+ *
+ * SKIP(return, ...) in fn() skips the test.
+ */
+template <typename Fn> auto checks(const struct __test_metadata *outer, Fn fn)
+{
+	return [outer, fn]() -> int {
+		struct __test_metadata own = *outer;
+
+		own.exit_code = KSFT_PASS;
+		own.trigger = 0;
+		own.aborted = false;
+		if (!setjmp(own.env))
+			fn(&own);
+		return own.exit_code;
+	};
+}
+
+#define EXPECT_CHECKS_PASS(task)                                          \
+	do {                                                              \
+		auto &&task_ = (task);                                    \
+		const ExitStatus status_ = task_.child.wait();            \
+		EXPECT_ERRNO(0, task_.error);                             \
+		if (status_.code == KSFT_SKIP && !_metadata->exit_code) { \
+			_metadata->exit_code = KSFT_SKIP;                 \
+			return;                                           \
+		}                                                         \
+		EXPECT_ERRNO(0, status_.error);                           \
+		EXPECT_EQ(0, status_.signal);                             \
+		EXPECT_EQ(KSFT_PASS, status_.code);                       \
+	} while (0)
+
+/*
+ * Like the harness's own, down to the optional handler behind them:
+ * EXPECT_ERRNO(EINVAL, request.attempt()) takes 0 or an errno on each side,
+ * EXPECT_PIDS((Pids{ 1, 42 }), nspids(child)) lists of PIDs, innermost first,
+ * and EXPECT_TEXT(std::to_string(pid), read_file(path)) strings. (EXPECT_STREQ()
+ * would keep a pointer into a string that is gone.)
+ */
+#define EXPECT_ERRNO(expected, seen) __EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 0)
+#define ASSERT_ERRNO(expected, seen) __EXPECT_SAME(errno_name(expected), errno_name(seen), #seen, 1)
+#define EXPECT_PIDS(expected, seen) __EXPECT_SAME(to_string(expected), to_string(seen), #seen, 0)
+#define ASSERT_PIDS(expected, seen) __EXPECT_SAME(to_string(expected), to_string(seen), #seen, 1)
+#define EXPECT_TEXT(expected, seen) __EXPECT_SAME(expected, seen, #seen, 0)
+#define ASSERT_TEXT(expected, seen) __EXPECT_SAME(expected, seen, #seen, 1)
+#define __EXPECT_SAME(expected, seen, what, _assert)                                               \
+	for (expect_same(_metadata, __FILE__, __LINE__, expected, seen, what); _metadata->trigger; \
+	     _metadata->trigger = __bail(_assert, _metadata))
+
+inline void expect_same(struct __test_metadata *_metadata, const char *file, int line,
+			const std::string &expected, const std::string &seen, const char *what)
+{
+	if (expected == seen)
+		return;
+	fprintf(TH_LOG_STREAM, "# %s:%d:%s:Expected %s, got %s: %s\n", file, line, _metadata->name,
+		expected.c_str(), seen.c_str(), what);
+	_metadata->exit_code = KSFT_FAIL;
+	/* Has the handler run, if there is one. */
+	_metadata->trigger = 1;
+}
+
+/* Skips the test when something is missing: SKIP_IF_MISSING(missing_root()). */
+#define SKIP_IF_MISSING(what)                         \
+	do {                                          \
+		const char *missing_ = (what);        \
+		if (missing_)                         \
+			SKIP(return, "%s", missing_); \
+	} while (0)
+
+#endif /* SET_TID_LIB_HARNESS_HPP */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What /proc says of PIDs.
+ */
+#ifndef SET_TID_LIB_PROC_HPP
+#define SET_TID_LIB_PROC_HPP
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "fd.hpp"
+#include "file.hpp"
+#include "pids.hpp"
+#include "process.hpp"
+
+/*
+ * The PIDs on the "NSpid:" line of /proc/<pid>/status or of a pidfd's fdinfo,
+ * from the innermost namespace out to the one that /proc belongs to.
+ */
+inline Pids nspids(const std::string &path)
+{
+	static constexpr std::string_view key = "\nNSpid:";
+	const std::string text = read_file(path);
+	const size_t at = text.find(key);
+	Pids pids;
+
+	if (at == text.npos)
+		return pids;
+	const char *pos = text.c_str() + at + key.size();
+	while (*pos == '\t' || *pos == ' ') {
+		char *end;
+		const long pid = strtol(pos, &end, 10);
+
+		if (end == pos)
+			break;
+		pids.insert(pids.begin(), pid);
+		pos = end;
+	}
+	return pids;
+}
+
+inline Pids nspids(const Fd &pidfd)
+{
+	return nspids("/proc/self/fdinfo/" + std::to_string(pidfd.get()));
+}
+
+inline Pids nspids(const Child &child)
+{
+	return nspids(child.pidfd());
+}
+
+inline Pids nspids_of_self()
+{
+	return nspids("/proc/thread-self/status");
+}
+
+/* Whether a process, a thread or a process group has this PID. */
+inline bool pid_in_use(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;
+}
+
+/*
+ * The state of the process or thread that a /proc/.../stat is of, as its letter there,
+ * or 0. The name before it is any bytes, ") Z (" as well; no ")" comes after it.
+ */
+inline char state_in(const std::string &path)
+{
+	const std::string stat = read_file(path);
+	const size_t at = stat.rfind(") ");
+
+	return at == stat.npos || at + 2 >= stat.size() ? 0 : stat[at + 2];
+}
+
+inline long pid_max()
+{
+	return read_number("/proc/sys/kernel/pid_max");
+}
+
+/* The last PID given out automatically in the caller's namespace, or -1. */
+inline long last_pid()
+{
+	return read_number("/proc/sys/kernel/ns_last_pid");
+}
+
+inline int set_last_pid(pid_t pid)
+{
+	return write_file("/proc/sys/kernel/ns_last_pid", std::to_string(pid));
+}
+
+/*
+ * A PID that nobody uses in the caller's namespace, far away from those that
+ * are given out next. Each call finds another one. 0 if all are taken.
+ */
+inline pid_t find_free_pid()
+{
+	/* Below are the PIDs of the machine's first processes. */
+	constexpr long lowest = 301;
+	static long offset;
+	const long count = pid_max() - lowest;
+
+	for (long tried = 0; tried < count; tried++) {
+		const pid_t pid = lowest + (last_pid() + count / 2 + offset++) % count;
+
+		if (!pid_in_use(pid))
+			return pid;
+	}
+	return 0;
+}
+
+/* Inode number of a process's PID namespace, as the kernel tells it, or 0. */
+inline unsigned long pid_ns_inode(pid_t pid)
+{
+	struct stat st = {};
+
+	return stat(("/proc/" + std::to_string(pid) + "/ns/pid").c_str(), &st) ? 0 : st.st_ino;
+}
+
+#endif /* SET_TID_LIB_PROC_HPP */

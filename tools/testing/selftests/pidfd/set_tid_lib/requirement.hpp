@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a test needs: each function returns a null pointer, or what is missing.
+ */
+#ifndef SET_TID_LIB_REQUIREMENT_HPP
+#define SET_TID_LIB_REQUIREMENT_HPP
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "capability.hpp"
+#include "file.hpp"
+#include "proc.hpp"
+#include "syscall.hpp"
+
+inline const char *missing_set_tid()
+{
+	clone_args args = {};
+
+	/* A pointer without a size: a kernel that knows the field says EINVAL. */
+	args.set_tid = ~0ULL;
+	return sys_clone3(&args, sizeof(args)) == -EINVAL ?
+		       nullptr :
+		       "needs a kernel whose clone3() has set_tid";
+}
+
+inline const char *missing_root()
+{
+	if (geteuid() || !has_capability(CAP_SYS_ADMIN))
+		return "needs root with CAP_SYS_ADMIN";
+	return missing_set_tid();
+}
+
+inline const char *missing_pid_ns()
+{
+	return access("/proc/self/ns/pid", F_OK) ? "needs CONFIG_PID_NS and /proc" : nullptr;
+}
+
+/* Levels can be counted from 0 only in the initial PID namespace. */
+inline const char *missing_initial_pid_ns()
+{
+	struct stat st = {};
+
+	/* PROC_PID_INIT_INO */
+	return stat("/proc/self/ns/pid", &st) || st.st_ino != 0xEFFFFFFC ?
+		       "needs the initial PID namespace" :
+		       nullptr;
+}
+
+inline const char *missing_user_ns()
+{
+	return read_number("/proc/sys/user/max_user_namespaces") > 0 ?
+		       nullptr :
+		       "needs CONFIG_USER_NS and user.max_user_namespaces";
+}
+
+inline const char *missing_last_pid()
+{
+	return last_pid() < 0 ? "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" : nullptr;
+}
+
+#endif /* SET_TID_LIB_REQUIREMENT_HPP */
