@@ -2,15 +2,13 @@
 /*
  * The kselftest harness, with what tests in C++ and in child processes need.
  *
- * ASSERT_*() leaves a test by longjmp(): the destructors of that process do
- * not run. Children do not survive their creator. What must be put back in any
- * case (a sysctl) belongs to a process that does not assert before it has done
- * so: see checks().
+ * A failed ASSERT_*() throws: destructors kill and reap children and restore
+ * settings on the way out of the test. In a child process that is no checks()
+ * it ends the child with SIGABRT.
  */
 #ifndef SET_TID_LIB_HARNESS_HPP
 #define SET_TID_LIB_HARNESS_HPP
 
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -51,8 +49,8 @@ inline void end_test_too(int sig)
 /*
  * What a test asserts in another process. The harness keeps a test's state in
  * the memory of the test's own process (TEST) or in memory that is shared with
- * it (TEST_F), and ASSERT_*() jumps back into that process's stack. So fn()
- * gets a state of its own, and its result is the exit status of the process:
+ * it (TEST_F). So fn() gets a state of its own, a failed ASSERT ends fn(), and
+ * the result is the exit status of the process:
  *
  *	auto body = checks(_metadata, [&](auto *_metadata) {
  *		ASSERT_EQ(1, getppid());
@@ -69,8 +67,10 @@ template <typename Fn> auto checks(const struct __test_metadata *outer, Fn fn)
 		own.exit_code = KSFT_PASS;
 		own.trigger = 0;
 		own.aborted = false;
-		if (!setjmp(own.env))
+		try {
 			fn(&own);
+		} catch (const __test_bail &) {
+		}
 		return own.exit_code;
 	};
 }

@@ -21,6 +21,20 @@ struct Spawned {
 	int error = 0;
 };
 
+namespace detail
+{
+/*
+ * The whole life of a child, with its creator's stack below it. An exception (a
+ * failed ASSERT of the creator's) ends the child here: further down are objects of the
+ * creator, and their destructors would kill its other children.
+ */
+template <typename Fn> int run_child(Fn &fn) noexcept
+{
+	die_with_parent();
+	return fn();
+}
+} // namespace detail
+
 /*
  * Makes the call as it is. The child runs fn() and exits with what that
  * returns. With CLONE_VM it gets a stack, unless args has one.
@@ -50,10 +64,8 @@ Spawned spawn(const clone_args &args, Fn fn, size_t size = sizeof(clone_args))
 
 	if (pid < 0)
 		return { {}, static_cast<int>(-pid) };
-	if (!pid) {
-		die_with_parent();
-		_exit(fn());
-	}
+	if (!pid)
+		_exit(detail::run_child(fn));
 	return { Child(pid), 0 };
 }
 

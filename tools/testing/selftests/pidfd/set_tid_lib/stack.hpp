@@ -43,7 +43,8 @@ struct SharedRun {
 	bool thread = false;
 	std::atomic<int> alive = 1; /* as CLONE_CHILD_CLEARTID has it */
 
-	static int enter(void *self)
+	/* Below it is no frame that an exception could pass. */
+	static int enter(void *self) noexcept
 	{
 		SharedRun *run = static_cast<SharedRun *>(self);
 

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -29,7 +30,17 @@ public:
 		std::swap(run_, other.run_);
 		return *this;
 	}
-	~Thread() { join(); }
+	~Thread()
+	{
+		/*
+		 * After a failed ASSERT it may never be told to end. Its stack stays
+		 * until the process ends, which is soon.
+		 */
+		if (std::uncaught_exceptions() && run_)
+			new std::shared_ptr<detail::SharedRun>(run_);
+		else
+			join();
+	}
 	pid_t tid() const { return tid_; }
 	void join()
 	{
