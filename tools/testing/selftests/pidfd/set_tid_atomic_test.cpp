@@ -32,9 +32,8 @@ constexpr pid_t free_a = 1001, free_b = 1002;
 
 } // namespace
 
-TEST(row16_failed_claim_holds_no_pid)
+TEST_REQUIRES(row16_failed_claim_holds_no_pid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid(), host_taken = getpid();
 	NsChain chain(2);
 
@@ -53,10 +52,8 @@ TEST(row16_failed_claim_holds_no_pid)
  * than there may be at a time: none is held by a process that has come and gone,
  * nor by a call that failed.
  */
-TEST(row16_no_namespace_is_held_any_longer)
+TEST_REQUIRES(row16_no_namespace_is_held_any_longer, need::root, need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	NsChain chain;
 
 	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
@@ -89,10 +86,8 @@ TEST(row16_no_namespace_is_held_any_longer)
  * The inner level has a next automatic PID, the outer one has none left: the
  * claim fails after the inner sequence has been asked.
  */
-TEST(row16_failed_claim_skips_no_pid)
+TEST_REQUIRES(row16_failed_claim_skips_no_pid, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	const Shared<std::atomic<bool>> exhausted;
 	NsChain chain(1);
 
@@ -124,9 +119,8 @@ TEST(row16_failed_claim_skips_no_pid)
 }
 
 /* The claim fails in the middle: a level further out has been asked for nothing. */
-TEST(row16_lost_ancestor_skips_no_pid)
+TEST_REQUIRES(row16_lost_ancestor_skips_no_pid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	NsChain chain(3);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -146,10 +140,8 @@ TEST(row16_lost_ancestor_skips_no_pid)
 	EXPECT_EQ(before + 1, next_at_level_1());
 }
 
-TEST(row17_chosen_pid_leaves_the_sequence_alone)
+TEST_REQUIRES(row17_chosen_pid_leaves_the_sequence_alone, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());

@@ -137,6 +137,15 @@ pid_t find_low_pid()
 
 } // namespace
 
+namespace need
+{
+static const char *pid_300()
+{
+	return pid_in_use(300) ? "needs PID 300 to be free: it is the automatic one of level 0" :
+				 nullptr;
+}
+} // namespace need
+
 /*
  * The structure
  */
@@ -153,9 +162,8 @@ TEST(row01_fields_beyond_the_size_are_not_read)
 	EXPECT_ERRNO(0, attempt_raw(bad_pointer, 99, CLONE_ARGS_SIZE_VER0));
 }
 
-TEST(row02_both_later_structures_choose_the_pid)
+TEST_REQUIRES(row02_both_later_structures_choose_the_pid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	for (size_t size : { CLONE_ARGS_SIZE_VER1, CLONE_ARGS_SIZE_VER2 }) {
 		const pid_t pid = find_free_pid();
 		Spawned c = Request{}.pids({ pid }).size(size).sleeping();
@@ -267,9 +275,8 @@ TEST(row06_array_crosses_into_an_unmapped_page)
 	}
 }
 
-TEST(row06_array_up_to_the_last_byte_of_a_page)
+TEST_REQUIRES(row06_array_up_to_the_last_byte_of_a_page, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const HalfMapped memory;
 	const pid_t pid = find_free_pid();
 
@@ -277,9 +284,8 @@ TEST(row06_array_up_to_the_last_byte_of_a_page)
 	EXPECT_ERRNO(0, attempt_raw(memory.before_end(sizeof(pid)), 1));
 }
 
-TEST(row06_array_need_not_be_aligned)
+TEST_REQUIRES(row06_array_need_not_be_aligned, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	char bytes[sizeof(pid_t) + 1];
 	const pid_t pid = find_free_pid();
 
@@ -318,9 +324,8 @@ TEST(order_array_before_flags_and_stack)
 	EXPECT_ERRNO(EFAULT, attempt(&args, sizeof(args)));
 }
 
-TEST(order_limits_before_pids)
+TEST_REQUIRES(order_limits_before_pids, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		const struct rlimit none = { 0, 0 };
 
@@ -332,9 +337,8 @@ TEST(order_limits_before_pids)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(order_new_namespaces_before_pids)
+TEST_REQUIRES(order_new_namespaces_before_pids, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_ERRNO(0, become_user());
 		EXPECT_ERRNO(EPERM, Request{}.flags(CLONE_NEWPID).pids({ 0 }).attempt());
@@ -347,10 +351,8 @@ TEST(order_new_namespaces_before_pids)
  * The PIDs
  */
 
-TEST(row07_more_pids_than_levels)
+TEST_REQUIRES(row07_more_pids_than_levels, need::root, need::initial_pid_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
 	const pid_t host = find_free_pid();
 	NsChain chain(2);
 
@@ -364,10 +366,8 @@ TEST(row07_more_pids_than_levels)
 	EXPECT_ERRNO(0, Request{}.pids({ free_a, free_b, host }).attempt());
 }
 
-TEST(order_number_of_pids_before_capability)
+TEST_REQUIRES(order_number_of_pids_before_capability, need::root, need::initial_pid_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_ERRNO(0, become_user());
 		EXPECT_ERRNO(EINVAL, Request{}.pids({ free_a, free_a }).attempt());
@@ -376,9 +376,8 @@ TEST(order_number_of_pids_before_capability)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row08_pid_out_of_range_at_any_level)
+TEST_REQUIRES(row08_pid_out_of_range_at_any_level, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t past_end = pid_max(), host = find_free_pid();
 	NsChain chain(2);
 
@@ -392,9 +391,8 @@ TEST(row08_pid_out_of_range_at_any_level)
 	}
 }
 
-TEST(row08_last_pid_in_range)
+TEST_REQUIRES(row08_last_pid_in_range, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t last = pid_max() - 1;
 	NsChain chain(1);
 
@@ -405,9 +403,8 @@ TEST(row08_last_pid_in_range)
 	EXPECT_EQ(last, nspids(c.child)[0]);
 }
 
-TEST(row08_lowered_pid_max)
+TEST_REQUIRES(row08_lowered_pid_max, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -424,9 +421,8 @@ TEST(row08_lowered_pid_max)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row09_namespace_without_init_takes_only_its_init)
+TEST_REQUIRES(row09_namespace_without_init_takes_only_its_init, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		const pid_t outer = find_free_pid();
 
@@ -443,9 +439,8 @@ TEST(row09_namespace_without_init_takes_only_its_init)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row10_neither_capability)
+TEST_REQUIRES(row10_neither_capability, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid();
 	Spawned user = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_ERRNO(0, become_user());
@@ -460,9 +455,8 @@ TEST(row10_neither_capability)
 	EXPECT_CHECKS_PASS(root);
 }
 
-TEST(row10_either_capability_is_enough)
+TEST_REQUIRES(row10_either_capability_is_enough, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	for (int cap : { CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE }) {
 		const pid_t pid = find_free_pid();
 		Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
@@ -474,10 +468,8 @@ TEST(row10_either_capability_is_enough)
 	}
 }
 
-TEST(row10_every_level_asks_its_own_owner)
+TEST_REQUIRES(row10_every_level_asks_its_own_owner, need::root, need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	constexpr int depth = 3;
 	const Pids all = { free_a, free_b, free_c, find_free_pid() };
 	NsChain chain;
@@ -506,9 +498,8 @@ TEST(row10_every_level_asks_its_own_owner)
 	}
 }
 
-TEST(order_range_and_init_before_capability)
+TEST_REQUIRES(order_range_and_init_before_capability, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		ASSERT_EQ(0, unshare(CLONE_NEWPID));
 		ASSERT_ERRNO(0, become_user());
@@ -520,10 +511,8 @@ TEST(order_range_and_init_before_capability)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(order_all_checks_before_any_claim)
+TEST_REQUIRES(order_all_checks_before_any_claim, need::root, need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	const pid_t host = find_free_pid();
 	NsChain chain;
 
@@ -537,10 +526,8 @@ TEST(order_all_checks_before_any_claim)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(order_inner_level_answers_first)
+TEST_REQUIRES(order_inner_level_answers_first, need::root, need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	const pid_t host = find_free_pid();
 	NsChain chain;
 
@@ -560,9 +547,8 @@ TEST(order_inner_level_answers_first)
  * The claim
  */
 
-TEST(row11_pid_of_a_process)
+TEST_REQUIRES(row11_pid_of_a_process, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned c = Request{}.sleeping();
 
 	ASSERT_ERRNO(0, c.error);
@@ -572,9 +558,8 @@ TEST(row11_pid_of_a_process)
 	EXPECT_ERRNO(0, Request{}.pids({ pid }).attempt());
 }
 
-TEST(row11_pid_of_a_thread)
+TEST_REQUIRES(row11_pid_of_a_thread, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	std::atomic<bool> stop = false;
 	StartedThread t = Request{}.thread().start([&] {
 		while (!stop)
@@ -589,9 +574,8 @@ TEST(row11_pid_of_a_thread)
 	t.thread.join();
 }
 
-TEST(row11_pid_of_a_zombie)
+TEST_REQUIRES(row11_pid_of_a_zombie, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Spawned c = run_in_child([] { return 0; });
 
 	ASSERT_ERRNO(0, c.error);
@@ -602,9 +586,8 @@ TEST(row11_pid_of_a_zombie)
 	EXPECT_ERRNO(0, Request{}.pids({ pid }).attempt());
 }
 
-TEST(row11_pid_of_a_process_group_only)
+TEST_REQUIRES(row11_pid_of_a_process_group_only, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Leaderless group = leave_behind([] { return setpgid(0, 0); }, [] { return 0; });
 
 	ASSERT_TRUE(group.member.valid());
@@ -615,9 +598,8 @@ TEST(row11_pid_of_a_process_group_only)
 	EXPECT_ERRNO(0, Request{}.pids({ group.id }).attempt());
 }
 
-TEST(row11_pid_of_a_session_only)
+TEST_REQUIRES(row11_pid_of_a_session_only, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Leaderless session = leave_behind([] { return setsid(); }, [] { return setpgid(0, 0); });
 
 	ASSERT_TRUE(session.member.valid());
@@ -628,9 +610,8 @@ TEST(row11_pid_of_a_session_only)
 	EXPECT_ERRNO(0, Request{}.pids({ session.id }).attempt());
 }
 
-TEST(row11_pid_in_use_at_any_level)
+TEST_REQUIRES(row11_pid_in_use_at_any_level, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid(), host_taken = getpid();
 	NsChain chain(2);
 
@@ -642,9 +623,8 @@ TEST(row11_pid_in_use_at_any_level)
 	EXPECT_ERRNO(0, Request{}.pids({ free_a, free_b, host }).attempt());
 }
 
-TEST(row12_target_lost_its_init)
+TEST_REQUIRES(row12_target_lost_its_init, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -660,9 +640,8 @@ TEST(row12_target_lost_its_init)
 }
 
 /* The init of the level above is gone, that of the target not quite. */
-TEST(row12_ancestor_lost_its_init)
+TEST_REQUIRES(row12_ancestor_lost_its_init, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid();
 	NsChain chain(2);
 
@@ -682,10 +661,8 @@ TEST(row12_ancestor_lost_its_init)
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, 1, host }).attempt());
 }
 
-TEST(row13_no_automatic_pid_left)
+TEST_REQUIRES(row13_no_automatic_pid_left, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	const pid_t host = find_low_pid();
 	NsChain chain(1);
 
@@ -711,10 +688,8 @@ TEST(row13_no_automatic_pid_left)
 }
 
 /* From 1 to the end: there is nowhere to start again. */
-TEST(row13_every_pid_is_in_use)
+TEST_REQUIRES(row13_every_pid_is_in_use, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(1);
 	std::vector<Child> zombies;
 
@@ -741,12 +716,9 @@ TEST(row13_every_pid_is_in_use)
 }
 
 /* As above, one PID earlier: up to 300 the search starts again at 1. */
-TEST(row26_sequence_that_has_not_passed_300_starts_again_at_1)
+TEST_REQUIRES(row26_sequence_that_has_not_passed_300_starts_again_at_1, need::root,
+	      need::ns_last_pid, need::pid_300)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
-	if (pid_in_use(300))
-		SKIP(return, "needs PID 300 to be free: it is the automatic one of level 0");
 	const pid_t host = find_low_pid();
 	NsChain chain(1);
 

@@ -65,9 +65,8 @@ Pids tids_of_new_thread(const Pids &tids)
 
 } // namespace
 
-TEST(row21_thread_gets_the_tid)
+TEST_REQUIRES(row21_thread_gets_the_tid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t tid = find_free_pid();
 
 	EXPECT_PIDS(Pids{ tid }, tids_of_new_thread({ tid }));
@@ -75,9 +74,8 @@ TEST(row21_thread_gets_the_tid)
 	EXPECT_ERRNO(EINVAL, Request{}.thread().pids({ 0 }).attempt());
 }
 
-TEST(row21_thread_gets_a_tid_at_every_level)
+TEST_REQUIRES(row21_thread_gets_a_tid_at_every_level, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid(), host_taken = getpid();
 	NsChain chain(2);
 
@@ -93,9 +91,8 @@ TEST(row21_thread_gets_a_tid_at_every_level)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row21_tid_may_be_lower_than_the_leaders)
+TEST_REQUIRES(row21_tid_may_be_lower_than_the_leaders, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -118,9 +115,8 @@ TEST(row21_tid_may_be_lower_than_the_leaders)
 }
 
 /* What is left of the process is a thread; its leader is a zombie. */
-TEST(row21_leader_may_be_gone)
+TEST_REQUIRES(row21_leader_may_be_gone, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	struct Seen {
 		std::atomic<bool> leaving = false;
 		int error = -1;
@@ -152,9 +148,8 @@ TEST(row21_leader_may_be_gone)
 	EXPECT_EQ(tid, seen->tid);
 }
 
-TEST(row22_clone_parent)
+TEST_REQUIRES(row22_clone_parent, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid(), self = getpid();
 	Spawned creator = run_in_child([&] {
 		Spawned sibling = Request{}.sibling().pids({ pid }).spawn(
@@ -168,9 +163,8 @@ TEST(row22_clone_parent)
 	EXPECT_EQ(42, Child(pid).wait().code);
 }
 
-TEST(row22_clone_vfork_and_vm)
+TEST_REQUIRES(row22_clone_vfork_and_vm, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	pid_t seen = 0;
 
 	for (uint64_t flags : { CLONE_VM, CLONE_VFORK, CLONE_VM | CLONE_VFORK }) {
@@ -189,9 +183,8 @@ TEST(row22_clone_vfork_and_vm)
 	}
 }
 
-TEST(row22_clone_pidfd)
+TEST_REQUIRES(row22_clone_pidfd, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid();
 	Request request;
 	int pidfd = -1;
@@ -214,9 +207,8 @@ TEST(row22_clone_pidfd)
 	EXPECT_NE(one.st_ino, other.st_ino);
 }
 
-TEST(row22_clone_settid_and_cleartid)
+TEST_REQUIRES(row22_clone_settid_and_cleartid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid();
 	const Shared<pid_t> in_parent, in_child;
 	Request request;
@@ -229,21 +221,18 @@ TEST(row22_clone_settid_and_cleartid)
 	EXPECT_EQ(pid, *in_child);
 }
 
-TEST(row22_clone_into_cgroup)
+TEST_REQUIRES(row22_clone_into_cgroup, need::root, need::cgroup)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid();
 	const Cgroup cgroup;
 
-	SKIP_IF_MISSING(cgroup.missing());
 	Spawned c = Request{}.into_cgroup(cgroup.dir()).pids({ pid }).sleeping();
 	EXPECT_ERRNO(0, c.error);
 	EXPECT_TEXT(std::to_string(pid) + "\n", cgroup.get("cgroup.procs"));
 }
 
-TEST(row22_clone_clear_sighand)
+TEST_REQUIRES(row22_clone_clear_sighand, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t pid = find_free_pid();
 
 	signal(SIGUSR1, [](int) {});
@@ -257,10 +246,8 @@ TEST(row22_clone_clear_sighand)
 	EXPECT_EQ(0, c.child.wait().code);
 }
 
-TEST(row22_new_user_and_pid_namespace_without_privilege)
+TEST_REQUIRES(row22_new_user_and_pid_namespace_without_privilege, need::root, need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	const pid_t outer = find_free_pid();
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		Request request = Request{}.flags(CLONE_NEWUSER | CLONE_NEWPID);
@@ -275,9 +262,8 @@ TEST(row22_new_user_and_pid_namespace_without_privilege)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row23_first_process_is_pid_1)
+TEST_REQUIRES(row23_first_process_is_pid_1, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	Request request = Request{}.flags(CLONE_NEWPID);
 
 	for (const Pids &pids : { Pids{}, Pids{ 1 }, Pids{ 1, find_free_pid() } }) {
@@ -290,9 +276,8 @@ TEST(row23_first_process_is_pid_1)
 	EXPECT_ERRNO(EINVAL, request.pids({ 2, find_free_pid() }).attempt());
 }
 
-TEST(row24_levels_count_from_where_setns_went)
+TEST_REQUIRES(row24_levels_count_from_where_setns_went, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid();
 	const Pids all = { free_a, free_b, free_c, host };
 	NsChain chain(3);
@@ -357,11 +342,16 @@ int attempt_compat(const clone_args *args, size_t size)
 }
 } // namespace
 
-TEST(row25_32_bit_callers)
+namespace need
 {
-	SKIP_IF_MISSING(missing_root());
-	if (!compat_works())
-		SKIP(return, "needs CONFIG_IA32_EMULATION");
+static const char *ia32_emulation()
+{
+	return compat_works() ? nullptr : "needs CONFIG_IA32_EMULATION";
+}
+} // namespace need
+
+TEST_REQUIRES(row25_32_bit_callers, need::root, need::ia32_emulation)
+{
 	Low *low = static_cast<Low *>(mmap(nullptr, sizeof(Low), PROT_READ | PROT_WRITE,
 					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
 
@@ -394,20 +384,25 @@ TEST(row25_32_bit_callers)
 }
 #endif /* __x86_64__ */
 
+namespace need
+{
+static const char *kernel_64_bit()
+{
+	utsname machine = {};
+
+	uname(&machine);
+	return sizeof(void *) == 4 && !strstr(machine.machine, "64") ? "needs a 64-bit kernel" :
+								       nullptr;
+}
+} // namespace need
+
 /*
  * The address of the array has 64 bits in the structure, however wide the
  * caller's own are: all of them count, none is cut off.
  */
-TEST(row25_all_64_bits_of_the_address_count)
+TEST_REQUIRES(row25_all_64_bits_of_the_address_count, need::root, need::kernel_64_bit)
 {
 	constexpr uint64_t above = 1ULL << 32;
-	utsname machine = {};
-
-	SKIP_IF_MISSING(missing_root());
-	uname(&machine);
-	if (sizeof(void *) == 4 && !strstr(machine.machine, "64"))
-		SKIP(return, "needs a 64-bit kernel");
-
 	auto map = [](uint64_t at) {
 		return static_cast<pid_t *>(
 			mmap(reinterpret_cast<void *>(static_cast<uintptr_t>(at)), sizeof(pid_t),
@@ -449,10 +444,8 @@ TEST(row25_all_64_bits_of_the_address_count)
 	munmap(low, sizeof(*low));
 }
 
-TEST(row26_plain_creation_is_sequential)
+TEST_REQUIRES(row26_plain_creation_is_sequential, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -480,10 +473,8 @@ TEST(row26_plain_creation_is_sequential)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row26_ns_last_pid_leads_the_sequence)
+TEST_REQUIRES(row26_ns_last_pid_leads_the_sequence, need::root, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -502,10 +493,9 @@ TEST(row26_ns_last_pid_leads_the_sequence)
 	EXPECT_CHECKS_PASS(task);
 }
 
-TEST(row26_sequence_that_is_past_a_lowered_pid_max_starts_again)
+TEST_REQUIRES(row26_sequence_that_is_past_a_lowered_pid_max_starts_again, need::root,
+	      need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());

@@ -400,15 +400,6 @@ private:
 	int watch_;
 };
 
-const char *missing_criu()
-{
-	if (access(criu, X_OK))
-		return "needs CRIU, as /usr/sbin/criu";
-	if (const char *missing = missing_last_pid())
-		return missing;
-	return missing_root();
-}
-
 /*
  * A workload, from its start to the end of the last of its processes. Without a
  * terminal it has a session of its own.
@@ -553,6 +544,14 @@ private:
 	std::vector<pid_t> dumped_;
 };
 } // namespace
+
+namespace need
+{
+static const char *criu()
+{
+	return access(::criu, X_OK) ? "needs CRIU, as /usr/sbin/criu" : nullptr;
+}
+} // namespace need
 
 FIXTURE(criu){};
 
@@ -774,7 +773,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "--workload"))
 		return run_workload(argv[2], argv[3]);
-	if (const char *missing = missing_criu())
+	if (const char *missing = first_missing({ need::criu, need::ns_last_pid, need::root }))
 		ksft_exit_skip("%s\n", missing);
 	return test_harness_run(argc, argv);
 }

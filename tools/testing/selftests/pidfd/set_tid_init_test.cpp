@@ -126,20 +126,6 @@ int attempt_below_dying_parent(const Pids &pids)
 	return error;
 }
 
-/*
- * Below a parent that is dead and gone, Linux 6.12 creates the process and
- * later wakes up a task that is freed memory: nothing to try in vain.
- */
-const char *missing_check_of_all_levels()
-{
-	if (attempt_below_dying_parent({}) == ENOMEM)
-		return nullptr;
-	if (read_file("/proc/kallsyms").find(" kasan_report\n") != std::string::npos &&
-	    read_number("/proc/sys/kernel/panic_on_warn") == 0)
-		return nullptr;
-	return "needs a kernel that looks at all levels when PIDs are claimed, or KASAN and kernel.panic_on_warn=0";
-}
-
 /* Asked for by somebody else while PID 1 is claimed. */
 struct Wanted {
 	Pids pids;
@@ -177,6 +163,23 @@ void ask_for_all(Metadata *_metadata, const Fd &ns, const std::vector<Wanted> &a
 
 } // namespace
 
+namespace need
+{
+/*
+ * Below a parent that is dead and gone, Linux 6.12 creates the process and
+ * later wakes up a task that is freed memory: nothing to try in vain.
+ */
+static const char *check_of_all_levels()
+{
+	if (attempt_below_dying_parent({}) == ENOMEM)
+		return nullptr;
+	if (read_file("/proc/kallsyms").find(" kasan_report\n") != std::string::npos &&
+	    read_number("/proc/sys/kernel/panic_on_warn") == 0)
+		return nullptr;
+	return "needs a kernel that looks at all levels when PIDs are claimed, or KASAN and kernel.panic_on_warn=0";
+}
+} // namespace need
+
 /* How the namespace is entered, and by whom. */
 FIXTURE(entered){};
 
@@ -191,11 +194,10 @@ FIXTURE_VARIANT_ADD(entered, by_proc){ .open = children_ns_by_proc, .as_user = f
 FIXTURE_VARIANT_ADD(entered, by_pidfd_as_user){ .open = children_ns_by_pidfd, .as_user = true };
 FIXTURE_VARIANT_ADD(entered, by_proc_as_user){ .open = children_ns_by_proc, .as_user = true };
 
-FIXTURE_SETUP(entered)
+FIXTURE_SETUP_REQUIRES(entered, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	if (variant->as_user) {
-		SKIP_IF_MISSING(missing_user_ns());
+		SKIP_IF_MISSING(need::user_ns());
 	}
 }
 
@@ -204,9 +206,8 @@ FIXTURE_TEARDOWN(entered)
 }
 
 /* A's clone3() stands with PID 1 claimed: B gets nothing, however often it asks. */
-TEST_F(entered, row09_no_pid_while_the_init_is_being_made)
+TEST_F_REQUIRES(entered, row09_no_pid_while_the_init_is_being_made, need::userfaultfd)
 {
-	SKIP_IF_MISSING(StandingCall::missing());
 	const UserFaults allowed(variant->as_user);
 	const pid_t host = find_free_pid();
 	const int outer = variant->as_user ? EPERM : EEXIST;
@@ -239,9 +240,8 @@ TEST_F(entered, row09_no_pid_while_the_init_is_being_made)
 }
 
 /* Those who fail late, in turn with others, leave the namespace to the next one. */
-TEST_F(entered, row19_one_fails_late_and_another_becomes_init)
+TEST_F_REQUIRES(entered, row19_one_fails_late_and_another_becomes_init, need::userfaultfd)
 {
-	SKIP_IF_MISSING(StandingCall::missing());
 	const UserFaults allowed(variant->as_user);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		SKIP_IF_MISSING(become_caller(variant->as_user));
@@ -307,9 +307,8 @@ TEST_F(entered, row27_whoever_has_entered_creates_the_init)
 }
 
 /* By somebody who is in a namespace further out. Each level gets what it is asked for. */
-TEST(row27_from_an_outer_namespace)
+TEST_REQUIRES(row27_from_an_outer_namespace, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid();
 	const Pids all = { 1, free_a, free_b, free_c, host };
 	NsChain chain(3), beside(1);
@@ -342,10 +341,9 @@ TEST(row27_from_an_outer_namespace)
 }
 
 /* Who may choose: the namespace's owner, and those of the levels around it. */
-TEST(row10_each_level_of_a_namespace_without_an_init_has_its_owner)
+TEST_REQUIRES(row10_each_level_of_a_namespace_without_an_init_has_its_owner, need::root,
+	      need::user_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_user_ns());
 	using Caps = std::initializer_list<int>;
 	static const Caps admin = { CAP_SYS_ADMIN }, restore = { CAP_CHECKPOINT_RESTORE }, none;
 	const pid_t host = find_free_pid();
@@ -392,10 +390,8 @@ TEST(row10_each_level_of_a_namespace_without_an_init_has_its_owner)
 }
 
 /* The parent, or its parent, dies while the call for PID 1 stands. */
-TEST(row12_ancestor_dies_while_the_init_is_being_made)
+TEST_REQUIRES(row12_ancestor_dies_while_the_init_is_being_made, need::root, need::userfaultfd)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(StandingCall::missing());
 	const Pids all = { 1, free_a, free_b, find_free_pid() };
 
 	for (const size_t size : { 0, 1, 4 }) {
@@ -434,9 +430,8 @@ TEST(row12_ancestor_dies_while_the_init_is_being_made)
 	}
 }
 
-TEST(row12_parent_is_dying)
+TEST_REQUIRES(row12_parent_is_dying, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	for (const Pids &pids :
 	     { Pids{}, Pids{ 1 }, Pids{ 1, free_a }, Pids{ 1, free_a, find_free_pid() } }) {
 		EXPECT_ERRNO(ENOMEM, attempt_below_dying_parent(pids))
@@ -445,10 +440,8 @@ TEST(row12_parent_is_dying)
 }
 
 /* Nothing is left of the parent but its memory, for as long as there is a child. */
-TEST(row12_parent_is_dead)
+TEST_REQUIRES(row12_parent_is_dead, need::root, need::check_of_all_levels)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_check_of_all_levels());
 	constexpr int times = 100;
 	const pid_t host = find_free_pid();
 

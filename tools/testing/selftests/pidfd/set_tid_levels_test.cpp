@@ -56,6 +56,16 @@ static Pids first(const Pids &pids, size_t count)
 	return Pids(pids.begin(), pids.begin() + count);
 }
 
+namespace need
+{
+static const char *pid_31496()
+{
+	return pid_max() <= 31496 || pid_in_use(31496) ?
+		       "needs PID 31496 to be free and below pid_max" :
+		       nullptr;
+}
+} // namespace need
+
 /*
  *	level 0: 31496
  *	level 1: 42
@@ -66,12 +76,8 @@ FIXTURE(example)
 	NsChain *level1;
 };
 
-FIXTURE_SETUP(example)
+FIXTURE_SETUP_REQUIRES(example, need::pid_ns, need::root, need::pid_31496)
 {
-	SKIP_IF_MISSING(missing_pid_ns());
-	SKIP_IF_MISSING(missing_root());
-	if (pid_max() <= 31496 || pid_in_use(31496))
-		SKIP(return, "needs PID 31496 to be free and below pid_max");
 	self->level1 = new NsChain(1);
 	ASSERT_ERRNO(0, self->level1->error());
 }
@@ -135,10 +141,9 @@ TEST_F(example, row11_each_level_has_its_own_numbers)
 	EXPECT_CHECKS_PASS(self->level1->run_at(1, body));
 }
 
-TEST(row07_every_number_of_levels_up_to_the_targets_can_be_requested)
+TEST_REQUIRES(row07_every_number_of_levels_up_to_the_targets_can_be_requested, need::pid_ns,
+	      need::root)
 {
-	SKIP_IF_MISSING(missing_pid_ns());
-	SKIP_IF_MISSING(missing_root());
 	const NsChain chain(2);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -162,10 +167,8 @@ TEST(row07_every_number_of_levels_up_to_the_targets_can_be_requested)
 	EXPECT_CHECKS_PASS(chain.run_at(2, body));
 }
 
-TEST(row07_a_new_namespace_counts_as_a_level)
+TEST_REQUIRES(row07_a_new_namespace_counts_as_a_level, need::pid_ns, need::root)
 {
-	SKIP_IF_MISSING(missing_pid_ns());
-	SKIP_IF_MISSING(missing_root());
 	const NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -202,10 +205,8 @@ FIXTURE(deepest)
 	Pids *pids; /* for the levels 32 to 0 */
 };
 
-FIXTURE_SETUP(deepest)
+FIXTURE_SETUP_REQUIRES(deepest, need::pid_ns, need::root)
 {
-	SKIP_IF_MISSING(missing_pid_ns());
-	SKIP_IF_MISSING(missing_root());
 	self->chain = new NsChain(max_pid_ns_level);
 	SKIP_IF_MISSING(missing_levels(*self->chain));
 	ASSERT_ERRNO(0, self->chain->error());
@@ -289,13 +290,11 @@ TEST_F(deepest, row08_the_highest_pid_that_there_can_be)
 }
 
 /* No two of them share a node of the IDR. */
-TEST(row21_thousands_of_threads_with_tids_far_apart)
+TEST_REQUIRES(row21_thousands_of_threads_with_tids_far_apart, need::pid_ns, need::root)
 {
 	constexpr int count = 2000, apart = 419;
 	NsChain chain(1);
 
-	SKIP_IF_MISSING(missing_pid_ns());
-	SKIP_IF_MISSING(missing_root());
 	ASSERT_ERRNO(0, chain.error());
 	auto body = checks(_metadata, [&](auto *_metadata) {
 		std::vector<StartedThread> threads;

@@ -60,12 +60,6 @@ int rounds_with_a_namespace()
 	return std::max(rounds() / 20, 20);
 }
 
-/* Nothing happens at the same time on one. */
-const char *missing_cpus()
-{
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? nullptr : "needs two CPUs";
-}
-
 /* Lets some processes go at the same time, over and over. */
 class Barrier {
 public:
@@ -400,6 +394,15 @@ int race_for(const std::vector<Pids> &claims, int rounds, int &together)
 
 } // namespace
 
+namespace need
+{
+/* Nothing happens at the same time on one. */
+static const char *cpus()
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? nullptr : "needs two CPUs";
+}
+} // namespace need
+
 /* The harness takes the time of each test from its fixture. */
 FIXTURE(race)
 {
@@ -407,10 +410,8 @@ FIXTURE(race)
 	pid_t hosts[3];
 };
 
-FIXTURE_SETUP(race)
+FIXTURE_SETUP_REQUIRES(race, need::root, need::cpus)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_cpus());
 	self->chain = new NsChain(1);
 	ASSERT_ERRNO(0, self->chain->error());
 	for (pid_t &host : self->hosts)
@@ -559,9 +560,8 @@ TEST_F_TIMEOUT(race, row15_nobody_finds_a_part_of_a_claim, 3600)
  * One asks for the PID that is next in the sequence, the other one for any:
  * either the first has it and the second the one behind, or the second has it.
  */
-TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
+TEST_F_TIMEOUT_REQUIRES(race, row17_chosen_against_automatic, 3600, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_last_pid());
 	struct Next {
 		std::atomic<pid_t> pid = 0;
 	};
@@ -605,9 +605,8 @@ TEST_F_TIMEOUT(race, row17_chosen_against_automatic, 3600)
  * for any: it has the one that was next, the one that was asked for, or the one
  * behind it.
  */
-TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
+TEST_F_TIMEOUT_REQUIRES(race, row26_against_a_writer_of_ns_last_pid, 3600, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_last_pid());
 	constexpr pid_t low = 1000;
 	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
 		Race race;
@@ -639,9 +638,8 @@ TEST_F_TIMEOUT(race, row26_against_a_writer_of_ns_last_pid, 3600)
  * One writes ns_last_pid while another one claims a PID, at all of 33 levels. Whoever
  * is the first: the sequence goes on from what was written.
  */
-TEST_F_TIMEOUT(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600)
+TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, need::ns_last_pid)
 {
-	SKIP_IF_MISSING(missing_last_pid());
 	NsChain chain(max_pid_ns_level);
 
 	ASSERT_ERRNO(0, chain.error());

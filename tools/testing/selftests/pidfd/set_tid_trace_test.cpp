@@ -103,6 +103,14 @@ constexpr Name hostile_names[] = {
 };
 } // namespace
 
+namespace need
+{
+static const char *pid_20002()
+{
+	return pid_max() > 20002 ? nullptr : "needs a kernel.pid_max above 20002";
+}
+} // namespace need
+
 /* The request gets the errno, and this one line is told of it; "" for none. */
 #define EXPECT_TOLD(line, error, request)                               \
 	do {                                                            \
@@ -116,18 +124,11 @@ FIXTURE(trace)
 	NsChain *chain;
 };
 
-FIXTURE_SETUP(trace)
+FIXTURE_SETUP_REQUIRES(trace, need::root, need::initial_pid_ns, need::trace)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
 	self->chain = new NsChain(2);
 	ASSERT_ERRNO(0, self->chain->error());
 	self->trace = new RefusalTrace;
-	if (const char *missing = self->trace->missing()) {
-		/* There will be no teardown, and what there is in tracefs stays. */
-		delete self->trace;
-		SKIP(return, "%s", missing);
-	}
 }
 
 FIXTURE_TEARDOWN(trace)
@@ -259,9 +260,8 @@ TEST_F(trace, row11_an_exited_leader)
 }
 
 /* As long as a child is only being made, its PID has no task. */
-TEST_F(trace, row11_a_claim_that_stands)
+TEST_F_REQUIRES(trace, row11_a_claim_that_stands, need::userfaultfd)
 {
-	SKIP_IF_MISSING(StandingCall::missing());
 	const pid_t host = find_free_pid();
 	StandingCall call(self->chain->ns(1), { free_a, host });
 
@@ -416,9 +416,8 @@ TEST_F(trace, row12_namespace_lost_its_init)
 }
 
 /* An init, of the target or further out, is gone when the child is to be born. */
-TEST_F(trace, row12_init_dies_while_a_claim_stands)
+TEST_F_REQUIRES(trace, row12_init_dies_while_a_claim_stands, need::userfaultfd)
 {
-	SKIP_IF_MISSING(StandingCall::missing());
 	const Pids all = { free_a, free_b, find_free_pid() };
 
 	for (const int dying : { 2, 1 }) {
@@ -486,9 +485,8 @@ TEST_F(trace, row13_no_automatic_pid_left)
  * without a substitute is the struct pid, before any level is looked at. Calls differ
  * by an object or so, which may pass it by: then once more.
  */
-TEST_F(trace, row14_no_memory_before_a_level_is_looked_at)
+TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::missing)
 {
-	SKIP_IF_MISSING(FailAlloc::missing());
 	constexpr int most_passes = 10;
 	const std::string line =
 		refused(2, self->chain->init(2).pid(), free_a, ENOMEM, "no-memory");
@@ -528,9 +526,8 @@ TEST_F(trace, row14_no_memory_before_a_level_is_looked_at)
  * Once an allocation has failed all others do, those for a level as well: each call is
  * told at most once, whichever level it was that lacked memory.
  */
-TEST_F(trace, row14_no_memory_for_a_level)
+TEST_F_REQUIRES(trace, row14_no_memory_for_a_level, FailAlloc::missing, need::pid_20002)
 {
-	SKIP_IF_MISSING(FailAlloc::missing());
 	constexpr long largest = 16384, step = 512;
 	/* A node of their own in each IDR. */
 	const Pids pids = { 20001, 20002, find_free_pid() };
@@ -538,7 +535,6 @@ TEST_F(trace, row14_no_memory_for_a_level)
 	const Shared<long> left;
 	int of_a_level = 0;
 
-	SKIP_IF_MISSING(pid_max() > 20002 ? nullptr : "needs a kernel.pid_max above 20002");
 	for (long bytes = 0; *left <= largest; bytes += step) {
 		auto body = checks(_metadata, [&](auto *_metadata) {
 			FailAlloc fail;

@@ -81,4 +81,12 @@ private:
 	const char *missing_ = nullptr;
 };
 
+namespace need
+{
+inline const char *cgroup()
+{
+	return Cgroup().missing();
+}
+} // namespace need
+
 #endif /* SET_TID_LIB_CGROUP_HPP */

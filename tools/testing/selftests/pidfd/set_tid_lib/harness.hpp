@@ -18,6 +18,7 @@
 #include "errno.hpp"
 #include "pids.hpp"
 #include "process.hpp"
+#include "requirement.hpp"
 
 /*
  * The harness gives a test 30 s: little for a kernel with all its checks on an
@@ -118,12 +119,57 @@ inline void expect_same(struct __test_metadata *_metadata, const char *file, int
 	_metadata->trigger = 1;
 }
 
-/* Skips the test when something is missing: SKIP_IF_MISSING(missing_root()). */
+/* For what is known only in the middle of a test: SKIP_IF_MISSING(need::root()). */
 #define SKIP_IF_MISSING(what)                         \
 	do {                                          \
 		const char *missing_ = (what);        \
 		if (missing_)                         \
 			SKIP(return, "%s", missing_); \
 	} while (0)
+
+/*
+ * The harness's own, with what they need: without it the test is skipped, and says
+ * what is missing.
+ *
+ *	TEST_REQUIRES(row20_name, need::root, need::user_ns)
+ *	{
+ *	}
+ *
+ * A fixture's requirements are those of all its tests.
+ */
+#define TEST_REQUIRES(test_name, ...)                                    \
+	static void test_name##_body(struct __test_metadata *_metadata); \
+	TEST(test_name)                                                  \
+	{                                                                \
+		SKIP_IF_MISSING(first_missing({ __VA_ARGS__ }));         \
+		test_name##_body(_metadata);                             \
+	}                                                                \
+	static void test_name##_body([[maybe_unused]] struct __test_metadata *_metadata)
+
+#define TEST_F_REQUIRES(fixture_name, test_name, ...) \
+	TEST_F_TIMEOUT_REQUIRES(fixture_name, test_name, TEST_TIMEOUT_DEFAULT, __VA_ARGS__)
+
+#define TEST_F_TIMEOUT_REQUIRES(fixture_name, test_name, timeout, ...)                    \
+	static void fixture_name##_##test_name##_body(__FIXTURE_ARGUMENTS(fixture_name)); \
+	TEST_F_TIMEOUT(fixture_name, test_name, timeout)                                  \
+	{                                                                                 \
+		SKIP_IF_MISSING(first_missing({ __VA_ARGS__ }));                          \
+		fixture_name##_##test_name##_body(_metadata, self, variant);              \
+	}                                                                                 \
+	static void fixture_name##_##test_name##_body(__FIXTURE_ARGUMENTS(fixture_name))
+
+#define FIXTURE_SETUP_REQUIRES(fixture_name, ...)                                 \
+	static void fixture_name##_setup_body(__FIXTURE_ARGUMENTS(fixture_name)); \
+	FIXTURE_SETUP(fixture_name)                                               \
+	{                                                                         \
+		SKIP_IF_MISSING(first_missing({ __VA_ARGS__ }));                  \
+		fixture_name##_setup_body(_metadata, self, variant);              \
+	}                                                                         \
+	static void fixture_name##_setup_body(__FIXTURE_ARGUMENTS(fixture_name))
+
+#define __FIXTURE_ARGUMENTS(fixture_name)                           \
+	[[maybe_unused]] struct __test_metadata *_metadata,         \
+		[[maybe_unused]] FIXTURE_DATA(fixture_name) * self, \
+		[[maybe_unused]] const FIXTURE_VARIANT(fixture_name) * variant
 
 #endif /* SET_TID_LIB_HARNESS_HPP */

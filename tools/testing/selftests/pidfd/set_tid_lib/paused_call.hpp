@@ -26,6 +26,16 @@
 #include "request.hpp"
 #include "shared.hpp"
 
+namespace need
+{
+inline const char *userfaultfd()
+{
+	const Fd fd(syscall(__NR_userfaultfd, O_CLOEXEC));
+
+	return fd.valid() ? nullptr : "needs CONFIG_USERFAULTFD, and the right to use it";
+}
+} // namespace need
+
 /*
  * A clone3() that stands between its claim and the birth of the child: it
  * stores the pidfd in a page that nobody provides (userfaultfd). The caller is
@@ -33,12 +43,7 @@
  */
 class StandingCall {
 public:
-	static const char *missing()
-	{
-		const Fd fd(syscall(__NR_userfaultfd, O_CLOEXEC));
-
-		return fd.valid() ? nullptr : "needs CONFIG_USERFAULTFD, and the right to use it";
-	}
+	static const char *missing() { return need::userfaultfd(); }
 
 	/* Returns when the call stands, or has ended. */
 	StandingCall(const Fd &target, const Pids &pids)

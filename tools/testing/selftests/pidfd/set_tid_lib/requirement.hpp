@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a test needs: each function returns a null pointer, or what is missing.
+ * What a test needs, for TEST_REQUIRES(): need::root, need::user_ns. Headers and
+ * programs add their own to the namespace.
  */
 #ifndef SET_TID_LIB_REQUIREMENT_HPP
 #define SET_TID_LIB_REQUIREMENT_HPP
@@ -10,12 +11,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 #include "capability.hpp"
 #include "file.hpp"
 #include "proc.hpp"
 #include "syscall.hpp"
 
-inline const char *missing_set_tid()
+/* Returns a null pointer, or what is missing. */
+using Requirement = const char *(*)();
+
+/* What the first of these that is not met says is missing. */
+inline const char *first_missing(std::initializer_list<Requirement> all)
+{
+	for (const Requirement requirement : all) {
+		if (const char *missing = requirement())
+			return missing;
+	}
+	return nullptr;
+}
+
+namespace need
+{
+inline const char *set_tid()
 {
 	clone_args args = {};
 
@@ -26,20 +44,20 @@ inline const char *missing_set_tid()
 		       "needs a kernel whose clone3() has set_tid";
 }
 
-inline const char *missing_root()
+inline const char *root()
 {
 	if (geteuid() || !has_capability(CAP_SYS_ADMIN))
 		return "needs root with CAP_SYS_ADMIN";
-	return missing_set_tid();
+	return set_tid();
 }
 
-inline const char *missing_pid_ns()
+inline const char *pid_ns()
 {
 	return access("/proc/self/ns/pid", F_OK) ? "needs CONFIG_PID_NS and /proc" : nullptr;
 }
 
 /* Levels can be counted from 0 only in the initial PID namespace. */
-inline const char *missing_initial_pid_ns()
+inline const char *initial_pid_ns()
 {
 	struct stat st = {};
 
@@ -49,16 +67,22 @@ inline const char *missing_initial_pid_ns()
 		       nullptr;
 }
 
-inline const char *missing_user_ns()
+inline const char *user_ns()
 {
 	return read_number("/proc/sys/user/max_user_namespaces") > 0 ?
 		       nullptr :
 		       "needs CONFIG_USER_NS and user.max_user_namespaces";
 }
 
-inline const char *missing_last_pid()
+inline const char *ns_last_pid()
 {
 	return last_pid() < 0 ? "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" : nullptr;
 }
+} // namespace need
+
+/* The same for programs that do not use TEST_REQUIRES() yet. */
+constexpr Requirement missing_set_tid = need::set_tid, missing_root = need::root,
+		      missing_pid_ns = need::pid_ns, missing_initial_pid_ns = need::initial_pid_ns,
+		      missing_user_ns = need::user_ns, missing_last_pid = need::ns_last_pid;
 
 #endif /* SET_TID_LIB_REQUIREMENT_HPP */

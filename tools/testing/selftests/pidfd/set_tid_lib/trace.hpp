@@ -166,4 +166,12 @@ private:
 	const char *missing_ = nullptr;
 };
 
+namespace need
+{
+inline const char *trace()
+{
+	return RefusalTrace().missing();
+}
+} // namespace need
+
 #endif /* SET_TID_LIB_TRACE_HPP */
