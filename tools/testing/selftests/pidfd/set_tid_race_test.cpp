@@ -17,12 +17,13 @@
 #include "set_tid_lib/pids.hpp"
 #include "set_tid_lib/proc.hpp"
 #include "set_tid_lib/process.hpp"
+#include "set_tid_lib/race.hpp"
 #include "set_tid_lib/request.hpp"
 #include "set_tid_lib/requirement.hpp"
 #include "set_tid_lib/shared.hpp"
 #include "set_tid_lib/spawn.hpp"
-#include "set_tid_lib/stack.hpp"
 #include "set_tid_lib/syscall.hpp"
+#include "set_tid_lib/zombie.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,194 +59,6 @@ int rounds_with_a_namespace()
 {
 	return std::max(rounds() / 20, 20);
 }
-
-/* Lets some processes go at the same time, over and over. */
-class Barrier {
-public:
-	void meet(int count)
-	{
-		const int round = round_;
-
-		if (++waiting_ == count) {
-			waiting_ = 0;
-			round_++;
-			return;
-		}
-		if (!wait_until([&] { return round_ != round; }))
-			abort();
-	}
-
-private:
-	std::atomic<int> waiting_ = 0, round_ = 0;
-};
-
-/*
- * A child that is cheap: it shares its creator's memory and leaves at once. As
- * a zombie it keeps its PIDs until it is reaped.
- */
-class Zombie {
-public:
-	/* Returns the PID, or -errno. */
-	long create(const Pids &pids)
-	{
-		Request request = Request{}.pids(pids).flags(CLONE_VM | CLONE_FS | CLONE_FILES);
-
-		request.raw().stack = stack_.base();
-		request.raw().stack_size = Stack::size;
-		const clone_args args = request.args();
-		pid_ = sys_clone3_on_stack(
-			&args, sizeof(args), [](void *) { return 0; }, nullptr);
-		if (pid_ == -ENOSYS) {
-			const clone_args copy = Request{}.pids(pids).args();
-
-			pid_ = sys_clone3(&copy, sizeof(copy));
-			if (!pid_)
-				_exit(0);
-		}
-		return pid_;
-	}
-	/* All but the reaping. */
-	void wait_for_exit() const
-	{
-		siginfo_t info;
-
-		while (pid_ > 0 && waitid(P_PID, pid_, &info, WEXITED | WNOWAIT | __WALL) &&
-		       errno == EINTR)
-			;
-	}
-	void reap()
-	{
-		while (pid_ > 0 && waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR)
-			;
-		pid_ = 0;
-	}
-
-	/* Both at once, for an errno or 0. */
-	int attempt(const Pids &pids)
-	{
-		const long pid = create(pids);
-
-		reap();
-		return pid < 0 ? -pid : 0;
-	}
-
-private:
-	Stack stack_;
-	long pid_ = 0;
-};
-
-/*
- * Several processes, each of which does one thing a round, at the same time as
- * the others. The test's own process is the first of them, and the judge.
- */
-class Race {
-public:
-	using Act = std::function<long(int round)>;
-	using Results = std::vector<long>;
-
-	void add(Act act, Act after = nullptr, Act before = nullptr)
-	{
-		runners_.push_back({ std::move(act), std::move(after), std::move(before) });
-	}
-	/* One that asks for PIDs, and gives them back when all have asked. */
-	void add_claim(const Pids &pids)
-	{
-		auto zombie = std::make_shared<Zombie>();
-
-		add([=](int) { return zombie->create(pids); },
-		    [=](int) {
-			    zombie->reap();
-			    return 0;
-		    });
-	}
-
-	/*
-	 * judge(results) says whether a round's outcome is a possible one. Returns
-	 * the number of rounds whose outcome is not; one more if in no round any two
-	 * did their thing at the same time. On a busy machine that takes its time: it
-	 * gets up to so many times the rounds.
-	 */
-	template <typename Judge> int run(int rounds, Judge judge)
-	{
-		constexpr int most_times = 20;
-		const int count = runners_.size();
-		std::vector<Child> others;
-		int wrong = 0;
-
-		together_ = 0;
-		state_->over = false;
-		for (int i = 1; i < count; i++) {
-			auto body = [this, i, count] {
-				for (int round = 0; !state_->over; round++)
-					step(i, count, round, [] {});
-				return 0;
-			};
-			Spawned runner = run_in_child(body);
-			if (runner.error)
-				return -1;
-			others.push_back(std::move(runner.child));
-		}
-		for (int round = 1; !state_->over; round++)
-			step(0, count, round - 1, [&] {
-				const Results results(state_->results, state_->results + count);
-
-				together_ += any_two_overlap(count);
-				wrong += !judge(results);
-				state_->over = round % rounds == 0 &&
-					       (together_ || round == most_times * rounds);
-			});
-		for (Child &child : others)
-			wrong += child.wait().code != 0;
-		return wrong + !together_;
-	}
-
-	/* In how many rounds of the last run any two did so. */
-	int together() const { return together_; }
-
-private:
-	struct Runner {
-		Act act, after, before;
-	};
-	struct State {
-		Barrier start, done, judged, end;
-		long results[8] = {};
-		uint64_t begun[8] = {}, ended[8] = {};
-		/* Set between two of the barriers, looked at behind the last. */
-		bool over = false;
-	};
-
-	bool any_two_overlap(int count) const
-	{
-		for (int i = 0; i < count; i++) {
-			for (int j = 0; j < i; j++) {
-				if (std::max(state_->begun[i], state_->begun[j]) <
-				    std::min(state_->ended[i], state_->ended[j]))
-					return true;
-			}
-		}
-		return false;
-	}
-
-	template <typename Fn> void step(int i, int count, int round, Fn judge)
-	{
-		if (runners_[i].before)
-			runners_[i].before(round);
-		state_->start.meet(count);
-		state_->begun[i] = now_ns();
-		state_->results[i] = runners_[i].act(round);
-		state_->ended[i] = now_ns();
-		state_->done.meet(count);
-		judge();
-		state_->judged.meet(count);
-		if (runners_[i].after)
-			runners_[i].after(round);
-		state_->end.meet(count);
-	}
-
-	const Shared<State> state_;
-	std::vector<Runner> runners_;
-	int together_ = 0;
-};
 
 /*
  * Who creates the first process of a namespace, at the same time as others. One that
