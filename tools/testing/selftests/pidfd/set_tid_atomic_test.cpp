@@ -48,9 +48,9 @@ TEST_REQUIRES(row16_failed_claim_holds_no_pid, need::root)
 }
 
 /*
- * A namespace is counted until nobody holds it any more. Far more are made here
- * than there may be at a time: none is held by a process that has come and gone,
- * nor by a call that failed.
+ * A namespace is counted until nobody holds it any more. More are created here than
+ * the limit allows at a time: neither a process that has ended nor a call that
+ * failed may hold one.
  */
 TEST_REQUIRES(row16_no_namespace_is_held_any_longer, need::root, need::user_ns)
 {
@@ -84,7 +84,7 @@ TEST_REQUIRES(row16_no_namespace_is_held_any_longer, need::root, need::user_ns)
 
 /*
  * The inner level has a next automatic PID, the outer one has none left: the
- * claim fails after the inner sequence has been asked.
+ * claim fails after the inner sequence has been used.
  */
 TEST_REQUIRES(row16_failed_claim_skips_no_pid, need::root, need::ns_last_pid)
 {
@@ -113,12 +113,12 @@ TEST_REQUIRES(row16_failed_claim_skips_no_pid, need::root, need::ns_last_pid)
 	}));
 
 	EXPECT_CHECKS_PASS(exhaust);
-	/* Nobody else says so to it. */
+	/* If the other one was skipped, nobody else sets it. */
 	*exhausted = true;
 	EXPECT_CHECKS_PASS(inner);
 }
 
-/* The claim fails in the middle: a level further out has been asked for nothing. */
+/* The claim fails in the middle: the outer levels give no PID. */
 TEST_REQUIRES(row16_lost_ancestor_skips_no_pid, need::root)
 {
 	NsChain chain(3);

@@ -89,8 +89,8 @@ private:
 };
 
 /*
- * A process that has left its PID to a process group or a session: only a
- * member is there, whom the test has as a child of its own.
+ * A process that has exited and whose PID is still that of a process group or a
+ * session. The member that is left is a child of the test.
  */
 struct Leaderless {
 	pid_t id = 0;
@@ -639,7 +639,7 @@ TEST_REQUIRES(row12_target_lost_its_init, need::root)
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, find_free_pid() }).attempt());
 }
 
-/* The init of the level above is gone, that of the target not quite. */
+/* The init of the level above has ended, that of the target is held at its exit. */
 TEST_REQUIRES(row12_ancestor_lost_its_init, need::root)
 {
 	const pid_t host = find_free_pid();
@@ -656,7 +656,7 @@ TEST_REQUIRES(row12_ancestor_lost_its_init, need::root)
 	EXPECT_ERRNO(ENOMEM, Request{}.attempt());
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a }).attempt());
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, free_b, host }).attempt());
-	/* What is in use further in is answered first. */
+	/* An inner PID in use is reported first. */
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ 1, free_b, host }).attempt());
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ free_a, 1, host }).attempt());
 }

@@ -45,8 +45,7 @@ constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
 /*
  * Starts a thread with a TID chosen at every level and returns those that it
- * has got. (A thread shares its creator's errno and stdio, so it is the latter
- * that looks.)
+ * has got. (The creator looks, since the thread shares its errno and stdio.)
  */
 Pids tids_of_new_thread(const Pids &tids)
 {
@@ -114,7 +113,7 @@ TEST_REQUIRES(row21_tid_may_be_lower_than_the_leaders, need::root)
 	EXPECT_CHECKS_PASS(leader);
 }
 
-/* What is left of the process is a thread; its leader is a zombie. */
+/* The leader of the process is a zombie, a thread is left. */
 TEST_REQUIRES(row21_leader_may_be_gone, need::root)
 {
 	struct Seen {
@@ -196,7 +195,7 @@ TEST_REQUIRES(row22_clone_pidfd, need::root)
 	EXPECT_PIDS(nspids(c.child), nspids(made));
 	EXPECT_EQ(pid, nspids(c.child)[0]);
 
-	/* Who compares inode numbers compares processes. */
+	/* The inode number of a pidfd identifies the process. */
 	struct stat one = {}, same = {}, other = {};
 	Spawned second = Request{}.sleeping();
 	ASSERT_ERRNO(0, second.error);
@@ -398,7 +397,7 @@ static const char *kernel_64_bit()
 
 /*
  * The address of the array has 64 bits in the structure, however wide the
- * caller's own are: all of them count, none is cut off.
+ * caller's own addresses are. All of them count.
  */
 TEST_REQUIRES(row25_all_64_bits_of_the_address_count, need::root, need::kernel_64_bit)
 {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CRIU brings back what it has dumped, with every PID, TID, process group,
- * session and parent as it was.
+ * CRIU restores what it has dumped, with every PID, TID, process group, session
+ * and parent as it was.
  *
- * What is dumped is this program again, as one of the workloads below. The
- * processes are compared by what /proc says of them. That clone3() with
- * set_tid did it, and not ns_last_pid, is seen in CRIU's log and at the file
- * itself.
+ * What is dumped is this program again, as one of the workloads below. Before and
+ * after, the processes are compared by what /proc shows of them. CRIU's log and a
+ * watch on ns_last_pid show that clone3() with set_tid chose the PIDs.
  *
  * SET_TID_CRIU_ROUNDS: how often the tree of comes_back_each_time() is dumped
  * and restored.
@@ -57,7 +56,7 @@ constexpr char criu[] = "/usr/sbin/criu";
  * The workloads
  */
 
-/* Counts, in whatever process, who has got where they will stay. */
+/* Counts the processes that have got to where they stay. */
 class Arrivals {
 public:
 	Arrivals()
@@ -257,7 +256,7 @@ int run_workload(const std::string &name, const char *ready)
 }
 
 /*
- * What /proc says
+ * What /proc shows
  */
 
 /* The value of a line of /proc/PID/status, without the blanks around it. */
@@ -639,7 +638,7 @@ TEST_F(criu, comes_back_as_it_was)
 		expect_to_come_back(_metadata, name, nullptr);
 }
 
-/* Seen to be opened, or else the tests above would show nothing. */
+/* The watch works, or else the tests above would show nothing. */
 TEST(last_pid_watch_sees_a_writer)
 {
 	const LastPidWatch watch;
@@ -651,9 +650,9 @@ TEST(last_pid_watch_sees_a_writer)
 }
 
 /*
- * CRIU refuses to dump it. What it would have to do, clone3() can: the first
- * thread with the PID of the process, another one with its TID, and then the
- * first one ends.
+ * CRIU refuses to dump it. clone3() can do what CRIU would need: create the first
+ * thread with the PID of the process and another one with its TID, then end the
+ * first one.
  */
 TEST(exited_leader_can_be_put_back)
 {
@@ -701,10 +700,10 @@ TEST(pid_that_is_taken)
 		TH_LOG("CRIU: %s", first_line_with(subject.log("restore"), "Error").c_str());
 		if (trace.missing())
 			TH_LOG("the kernel: nothing more (%s)", trace.missing());
-		for (const Refused &told : trace.take()) {
-			TH_LOG("the kernel: %s", told.line().c_str());
-			EXPECT_TEXT("process", told.text("holder"));
-			EXPECT_EQ(holder.child.pid(), told.number("holder_pid"));
+		for (const Refused &refused : trace.take()) {
+			TH_LOG("the kernel: %s", refused.line().c_str());
+			EXPECT_TEXT("process", refused.text("holder"));
+			EXPECT_EQ(holder.child.pid(), refused.number("holder_pid"));
 		}
 		for (pid_t pid : before.pids)
 			EXPECT_EQ(pid == taken, pid_in_use(pid));
@@ -724,8 +723,8 @@ FIXTURE_TEARDOWN(rounds)
 }
 
 /*
- * While others fork all the time, and each PID comes round every few seconds.
- * A restore may find a PID in use: then it is made again.
+ * Others fork all the time, so each PID is in use again every few seconds. A restore
+ * that finds a PID in use is tried again.
  */
 TEST_F_TIMEOUT(rounds, come_back_each_time, 3600)
 {

@@ -4,7 +4,7 @@
  * be entered before it has one; whoever is in it creates the init, and nobody gets
  * another PID there before.
  *
- * A kernel that gives away PID 2 first must survive these tests: it would not, if a
+ * A kernel that hands out PID 2 first must survive these tests. It would crash if a
  * process without a reaper left children behind.
  *
  * The numbers in the names of the tests are the rows of
@@ -45,7 +45,7 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
-/* Root stays what it is; a user gets a user namespace. Null, or what is missing. */
+/* Root stays root; a user gets a user namespace. Null, or what is missing. */
 const char *become_caller(bool user)
 {
 	if (!user)
@@ -55,7 +55,7 @@ const char *become_caller(bool user)
 	return nullptr;
 }
 
-/* Lets users hold a call back for as long as this is there. */
+/* Allows users to pause a call, until the end of the scope. */
 class UserFaults {
 public:
 	explicit UserFaults(bool needed)
@@ -69,8 +69,8 @@ private:
 };
 
 /*
- * The errno of a call in a namespace, or 0. It is made by a process of its own, as
- * not everybody who enters could come back; become() is called in between.
+ * The errno of a call in a namespace, or 0. A process of its own makes it, since not
+ * everybody who enters can come back. become() is called in between.
  */
 int attempt_in(const Fd &ns, const Request &request, const std::function<int()> &become = nullptr)
 {
@@ -100,9 +100,9 @@ Request late_failure(const Pids &pids)
 }
 
 /*
- * What becomes of the first process of a namespace whose parent has no init any
- * more, but is still waiting for a process of its own: an errno, or 0. A kernel that
- * allows this takes no harm yet.
+ * Creates the first process of a namespace whose parent has lost its init, but still
+ * waits for another process to end. Returns an errno, or 0. A kernel that allows this
+ * does not crash yet.
  */
 int attempt_below_dying_parent(const Pids &pids)
 {
@@ -138,8 +138,8 @@ struct Steps {
 };
 
 /*
- * Somebody else who has entered. A process that it gets stays, without children, as
- * long as the namespace has no init; nobody has to reap it for the init to end.
+ * Another process that has entered. A child that it gets stays, without children of
+ * its own, while the namespace has no init. Nobody has to reap it for the init to end.
  */
 template <typename Metadata>
 void ask_for_all(Metadata *_metadata, const Fd &ns, const std::vector<Wanted> &all, Steps &steps)
@@ -166,8 +166,8 @@ void ask_for_all(Metadata *_metadata, const Fd &ns, const std::vector<Wanted> &a
 namespace need
 {
 /*
- * Below a parent that is dead and gone, Linux 6.12 creates the process and
- * later wakes up a task that is freed memory: nothing to try in vain.
+ * Below a parent that has ended, Linux 6.12 creates the process and later wakes up a
+ * task that has been freed. Do not try that without KASAN.
  */
 static const char *check_of_all_levels()
 {
@@ -205,7 +205,7 @@ FIXTURE_TEARDOWN(entered)
 {
 }
 
-/* A's clone3() stands with PID 1 claimed: B gets nothing, however often it asks. */
+/* A's clone3() is paused with PID 1 claimed: B gets no PID, however often it asks. */
 TEST_F_REQUIRES(entered, row09_no_pid_while_the_init_is_being_made, need::userfaultfd)
 {
 	const UserFaults allowed(variant->as_user);
@@ -239,7 +239,7 @@ TEST_F_REQUIRES(entered, row09_no_pid_while_the_init_is_being_made, need::userfa
 	EXPECT_CHECKS_PASS(task);
 }
 
-/* Those who fail late, in turn with others, leave the namespace to the next one. */
+/* Calls that fail late, in turn with others, leave the namespace to the next one. */
 TEST_F_REQUIRES(entered, row19_one_fails_late_and_another_becomes_init, need::userfaultfd)
 {
 	const UserFaults allowed(variant->as_user);
@@ -273,7 +273,7 @@ TEST_F_REQUIRES(entered, row19_one_fails_late_and_another_becomes_init, need::us
 	EXPECT_CHECKS_PASS(task);
 }
 
-/* The creator has exited; what is refused before changes nothing. */
+/* The creator has exited. Requests that are refused change nothing. */
 TEST_F(entered, row27_whoever_has_entered_creates_the_init)
 {
 	for (const Pids &pids : { Pids{}, Pids{ 1 } }) {
@@ -306,7 +306,7 @@ TEST_F(entered, row27_whoever_has_entered_creates_the_init)
 	}
 }
 
-/* By somebody who is in a namespace further out. Each level gets what it is asked for. */
+/* By a process in an outer namespace. Each level gets the PID that is asked for. */
 TEST_REQUIRES(row27_from_an_outer_namespace, need::root)
 {
 	const pid_t host = find_free_pid();
@@ -340,7 +340,7 @@ TEST_REQUIRES(row27_from_an_outer_namespace, need::root)
 	}
 }
 
-/* Who may choose: the namespace's owner, and those of the levels around it. */
+/* Who may choose: the owner of the namespace, and those of the outer levels. */
 TEST_REQUIRES(row10_each_level_of_a_namespace_without_an_init_has_its_owner, need::root,
 	      need::user_ns)
 {
@@ -389,7 +389,7 @@ TEST_REQUIRES(row10_each_level_of_a_namespace_without_an_init_has_its_owner, nee
 	}
 }
 
-/* The parent, or its parent, dies while the call for PID 1 stands. */
+/* The parent namespace, or its parent, dies while the call for PID 1 is paused. */
 TEST_REQUIRES(row12_ancestor_dies_while_the_init_is_being_made, need::root, need::userfaultfd)
 {
 	const Pids all = { 1, free_a, free_b, find_free_pid() };
@@ -439,7 +439,7 @@ TEST_REQUIRES(row12_parent_is_dying, need::root)
 	}
 }
 
-/* Nothing is left of the parent but its memory, for as long as there is a child. */
+/* Of the parent only its memory is left, as long as it has a child. */
 TEST_REQUIRES(row12_parent_is_dead, need::root, need::check_of_all_levels)
 {
 	constexpr int times = 100;
@@ -456,7 +456,7 @@ TEST_REQUIRES(row12_parent_is_dead, need::root, need::check_of_all_levels)
 
 		Spawned outside = run_in_child(checks(_metadata, [&](auto *_metadata) {
 			ASSERT_EQ(0, setns(fresh.ns().get(), CLONE_NEWPID));
-			/* Each one that is made does harm: no second one. */
+			/* Each process that is created does harm: stop at the first. */
 			for (int i = 0; i < times; i++) {
 				ASSERT_ERRNO(ENOMEM, Request{}.attempt());
 				ASSERT_ERRNO(ENOMEM, Request{}.pids({ 1 }).attempt());

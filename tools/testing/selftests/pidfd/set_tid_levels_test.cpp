@@ -29,10 +29,10 @@
 #include <string>
 #include <vector>
 
-/* What kernel.pid_max can be at most, on 64-bit kernels; systemd sets it everywhere. */
+/* The largest kernel.pid_max of 64-bit kernels, which systemd sets by default. */
 static constexpr pid_t pid_max_limit = 4194304;
 
-/* Levels are counted in a chain, so it must have come out as long as asked. */
+/* Null, or what is missing if the chain is not as long as it was asked to be. */
 static const char *missing_levels(const NsChain &chain)
 {
 	return chain.error() == ENOSPC ? "needs the initial PID namespace and 32 more "

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * clone3() with set_tid: races. Whatever happens at the same time, the outcome
- * is that of some order, one after the other: one caller gets a PID, nobody
- * sees a part of a claim, and a PID is free as soon as it has been given back.
+ * clone3() with set_tid: races. The result of calls at the same time is that of the
+ * same calls in some order: one caller gets a PID, nobody sees a part of a claim, and
+ * a PID is free as soon as it has been released.
  *
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
@@ -61,8 +61,8 @@ int rounds_with_a_namespace()
 }
 
 /*
- * Who creates the first process of a namespace, at the same time as others. One that
- * has PID 1 stays until the round is over; another one looks for it.
+ * Creates the first process of a namespace, at the same time as others. A process that
+ * gets PID 1 stays until the round is over. Another one checks that there is a PID 1.
  */
 class Entrant {
 public:
@@ -90,7 +90,7 @@ public:
 		pid_ = pid;
 		return wait_until([&] { return child_->pid != 0; }) ? child_->pid.load() : 0;
 	}
-	/* Whether it was there before the one who takes its children. */
+	/* Whether the process was there before the init. */
 	bool was_without_init() const { return child_->without_init; }
 
 	void end()
@@ -123,7 +123,7 @@ private:
 	long pid_ = 0;
 };
 
-/* Whether these are the answers to callers who ask at once where no init is. */
+/* Whether callers who ask at the same time, where no init is, may get these answers. */
 bool one_init(const std::vector<Entrant::Claim> &claims, const Race::Results &results,
 	      const std::vector<std::shared_ptr<Entrant>> &entrants)
 {
@@ -146,13 +146,13 @@ bool one_init(const std::vector<Entrant::Claim> &claims, const Race::Results &re
 	}
 	if (inits)
 		return inits == 1;
-	/* The one that had PID 1 has given it back: for the next one. */
+	/* The one that had PID 1 has released it: the next one gets it. */
 	return claims[0].fails_late && results[0] == -EFAULT && entrants[0]->create({}) == 1;
 }
 
 /*
- * What callers that ask for these PIDs can be told, each in turn, in any order:
- * who of them has got its PIDs.
+ * Which callers may get the PIDs they ask for: the winners of each order in which
+ * the calls can be made.
  */
 std::set<std::vector<bool>> possible_winners(const std::vector<Pids> &claims)
 {
@@ -279,8 +279,8 @@ TEST_F_TIMEOUT(race, row20_three_callers_end_as_in_some_order, 3600)
 
 /*
  * While one caller keeps failing at the outermost level, the PID that it asks
- * for at the innermost is free for everybody else. With many levels in between:
- * a claim that is made level by level stands there for a good part of the call.
+ * for at the innermost is free for everybody else. There are many levels in between:
+ * a claim that is made level by level would hold the PID for most of the call.
  */
 TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 {
@@ -323,7 +323,7 @@ TEST_F_TIMEOUT(race, row15_nobody_is_refused_for_a_part_of_a_claim, 3600)
 	       refused);
 }
 
-/* And it is nobody's: there is nothing behind it that could be found. */
+/* A lookup does not find the PID of such a claim either. */
 TEST_F_TIMEOUT(race, row15_nobody_finds_a_part_of_a_claim, 3600)
 {
 	const pid_t taken = getpid();

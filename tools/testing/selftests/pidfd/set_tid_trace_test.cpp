@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The trace event set_tid_refused: each request that is refused is told once,
- * with the level that refuses it, the reason and, if the PID is in use, who has it.
+ * The trace event set_tid_refused: each refused request is reported once,
+ * with the level that refuses it, the reason and, if the PID is in use, its holder.
  */
 #include "set_tid_lib/harness.hpp"
 #include "set_tid_fail_alloc.hpp"
@@ -68,18 +68,18 @@ std::string own_comm()
 	return comm.substr(0, comm.find('\n'));
 }
 
-std::string joined(const std::vector<Refused> &told)
+std::string joined(const std::vector<Refused> &reported)
 {
 	std::string text;
 
-	for (const Refused &refused : told)
+	for (const Refused &refused : reported)
 		text += (text.empty() ? "" : "\n") + refused.line();
 	return text;
 }
 
-/* Names that break a line, a parser or a terminal, and how they are told. */
+/* Names that break a line, a parser or a terminal, and how they are reported. */
 struct Name {
-	const char *raw, *told;
+	const char *raw, *reported;
 };
 
 constexpr Name hostile_names[] = {
@@ -111,8 +111,8 @@ static const char *pid_20002()
 }
 } // namespace need
 
-/* The request gets the errno, and this one line is told of it; "" for none. */
-#define EXPECT_TOLD(line, error, request)                               \
+/* The request gets the errno, and this one line is reported; "" for none. */
+#define EXPECT_REPORTED(line, error, request)                           \
 	do {                                                            \
 		EXPECT_ERRNO(error, (request).attempt());               \
 		EXPECT_TEXT(line, joined(self->trace->take(getpid()))); \
@@ -142,7 +142,7 @@ TEST_F(trace, granted_requests_are_not_told)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD("", 0, Request{}.pids({ free_a, free_b, find_free_pid() }));
+	EXPECT_REPORTED("", 0, Request{}.pids({ free_a, free_b, find_free_pid() }));
 }
 
 TEST_F(trace, row07_more_pids_than_levels)
@@ -150,8 +150,8 @@ TEST_F(trace, row07_more_pids_than_levels)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 7, EINVAL, "too-many-pids"), EINVAL,
-		    Request{}.pids({ 4, 5, 6, 7, 8 }));
+	EXPECT_REPORTED(refused(2, self->chain->init(2).pid(), 7, EINVAL, "too-many-pids"), EINVAL,
+			Request{}.pids({ 4, 5, 6, 7, 8 }));
 }
 
 TEST_F(trace, row08_pid_out_of_range)
@@ -159,10 +159,10 @@ TEST_F(trace, row08_pid_out_of_range)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(2, self->chain->init(2).pid(), 0, EINVAL, "out-of-range"), EINVAL,
-		    Request{}.pids({ 0, free_a, 0 }));
-	EXPECT_TOLD(refused(0, getpid(), -1, EINVAL, "out-of-range"), EINVAL,
-		    Request{}.pids({ free_a, free_b, -1 }));
+	EXPECT_REPORTED(refused(2, self->chain->init(2).pid(), 0, EINVAL, "out-of-range"), EINVAL,
+			Request{}.pids({ 0, free_a, 0 }));
+	EXPECT_REPORTED(refused(0, getpid(), -1, EINVAL, "out-of-range"), EINVAL,
+			Request{}.pids({ free_a, free_b, -1 }));
 }
 
 TEST_F(trace, row09_first_process_is_not_pid_1)
@@ -170,7 +170,7 @@ TEST_F(trace, row09_first_process_is_not_pid_1)
 	EXPECT_ERRNO(EINVAL, Request{}.pids({ 2 }).flags(CLONE_NEWPID).attempt());
 	const std::string line = joined(self->trace->take(getpid()));
 
-	/* Nobody is in that namespace, so nobody can tell its inode. */
+	/* Nobody is in that namespace, so its inode is unknown. */
 	EXPECT_EQ(0U, line.find("level=1 ns=")) TH_LOG("%s", line.c_str());
 	EXPECT_NE(line.npos,
 		  line.find(" pid=2 error=-22 reason=no-init-yet " + std::string(nobody)));
@@ -196,11 +196,11 @@ TEST_F(trace, row11_a_process)
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(refused(1, init, 1, EEXIST, "in-use", held_by("process", init, own_comm())),
-		    EEXIST, Request{}.pids({ free_a, 1, find_free_pid() }));
-	EXPECT_TOLD(refused(0, getpid(), getpid(), EEXIST, "in-use",
-			    held_by("process", getpid(), own_comm())),
-		    EEXIST, Request{}.pids({ free_a, free_b, getpid() }));
+	EXPECT_REPORTED(refused(1, init, 1, EEXIST, "in-use", held_by("process", init, own_comm())),
+			EEXIST, Request{}.pids({ free_a, 1, find_free_pid() }));
+	EXPECT_REPORTED(refused(0, getpid(), getpid(), EEXIST, "in-use",
+				held_by("process", getpid(), own_comm())),
+			EEXIST, Request{}.pids({ free_a, free_b, getpid() }));
 }
 
 TEST_F(trace, row11_a_thread)
@@ -214,9 +214,9 @@ TEST_F(trace, row11_a_thread)
 	const pid_t tid = started.thread.tid();
 
 	ASSERT_ERRNO(0, started.error);
-	EXPECT_TOLD(refused(0, getpid(), tid, EEXIST, "in-use",
-			    held_by("thread", tid, getpid(), own_comm())),
-		    EEXIST, Request{}.pids({ tid }));
+	EXPECT_REPORTED(refused(0, getpid(), tid, EEXIST, "in-use",
+				held_by("thread", tid, getpid(), own_comm())),
+			EEXIST, Request{}.pids({ tid }));
 	stop = true;
 }
 
@@ -226,9 +226,9 @@ TEST_F(trace, row11_a_zombie)
 
 	ASSERT_ERRNO(0, c.error);
 	c.child.wait_zombie();
-	EXPECT_TOLD(refused(0, getpid(), c.child.pid(), EEXIST, "in-use",
-			    held_by("zombie", c.child.pid(), own_comm())),
-		    EEXIST, Request{}.pids({ c.child.pid() }));
+	EXPECT_REPORTED(refused(0, getpid(), c.child.pid(), EEXIST, "in-use",
+				held_by("zombie", c.child.pid(), own_comm())),
+			EEXIST, Request{}.pids({ c.child.pid() }));
 }
 
 /*
@@ -250,13 +250,14 @@ TEST_F(trace, row11_an_exited_leader)
 
 	ASSERT_ERRNO(0, process.error);
 	ASSERT_TRUE(wait_until([&] { return state_in(stat) == 'Z'; }));
-	EXPECT_TOLD(refused(0, getpid(), pid, EEXIST, "in-use",
-			    held_by("exited-leader", pid, own_comm())),
-		    EEXIST, Request{}.pids({ pid }));
+	EXPECT_REPORTED(refused(0, getpid(), pid, EEXIST, "in-use",
+				held_by("exited-leader", pid, own_comm())),
+			EEXIST, Request{}.pids({ pid }));
 	process.child.kill();
 	process.child.wait_zombie();
-	EXPECT_TOLD(refused(0, getpid(), pid, EEXIST, "in-use", held_by("zombie", pid, own_comm())),
-		    EEXIST, Request{}.pids({ pid }));
+	EXPECT_REPORTED(refused(0, getpid(), pid, EEXIST, "in-use",
+				held_by("zombie", pid, own_comm())),
+			EEXIST, Request{}.pids({ pid }));
 }
 
 /* As long as a child is only being made, its PID has no task. */
@@ -266,7 +267,8 @@ TEST_F_REQUIRES(trace, row11_a_claim_that_stands, need::userfaultfd)
 	StandingCall call(self->chain->ns(1), { free_a, host });
 
 	ASSERT_TRUE(call.stands());
-	EXPECT_TOLD(refused(0, getpid(), host, EEXIST, "in-use"), EEXIST, Request{}.pids({ host }));
+	EXPECT_REPORTED(refused(0, getpid(), host, EEXIST, "in-use"), EEXIST,
+			Request{}.pids({ host }));
 	EXPECT_ERRNO(0, call.finish());
 	EXPECT_TEXT("", joined(self->trace->take()));
 }
@@ -286,16 +288,16 @@ TEST_F(trace, row29_any_name_of_a_holder)
 		ASSERT_ERRNO(0, holder.error);
 		ASSERT_TRUE(wait_until([&] { return named->load(); }));
 		EXPECT_ERRNO(EEXIST, Request{}.pids({ pid }).attempt());
-		const std::vector<Refused> told = self->trace->take(getpid());
+		const std::vector<Refused> reported = self->trace->take(getpid());
 
-		ASSERT_EQ(1U, told.size());
+		ASSERT_EQ(1U, reported.size());
 		EXPECT_TEXT(refused(0, getpid(), pid, EEXIST, "in-use",
-				    held_by("process", pid, name.told)),
-			    told[0].line());
-		EXPECT_TEXT("process", told[0].text("holder"));
-		EXPECT_TEXT("in-use", told[0].text("reason"));
-		EXPECT_EQ(pid, told[0].number("holder_pid"));
-		EXPECT_TEXT(name.told, told[0].holder_comm());
+				    held_by("process", pid, name.reported)),
+			    reported[0].line());
+		EXPECT_TEXT("process", reported[0].text("holder"));
+		EXPECT_TEXT("in-use", reported[0].text("reason"));
+		EXPECT_EQ(pid, reported[0].number("holder_pid"));
+		EXPECT_TEXT(name.reported, reported[0].holder_comm());
 		/* The other place with a raw name in front of what is looked for. */
 		const std::string stat = "/proc/" + std::to_string(pid) + "/stat";
 		EXPECT_TRUE(wait_until([&] { return state_in(stat) == 'S'; }));
@@ -315,10 +317,10 @@ TEST_F(trace, row29_any_name_of_a_caller)
 
 		ASSERT_ERRNO(0, caller.error);
 		ASSERT_ERRNO(EEXIST, caller.child.wait().code);
-		const std::vector<Refused> told = self->trace->take();
+		const std::vector<Refused> reported = self->trace->take();
 
-		ASSERT_EQ(1U, told.size());
-		EXPECT_EQ(pid, told[0].caller());
+		ASSERT_EQ(1U, reported.size());
+		EXPECT_EQ(pid, reported[0].caller());
 	}
 }
 
@@ -338,18 +340,18 @@ TEST(row29_names_of_callers_in_a_trace)
 
 			line.append(name.raw).append("-98     ").append(group).append(behind);
 			text.append(line).append(line);
-			const std::vector<Refused> told = RefusalTrace::parse(text);
+			const std::vector<Refused> reported = RefusalTrace::parse(text);
 
-			ASSERT_EQ(2U, told.size());
-			for (const Refused &refused : told) {
-				EXPECT_EQ(98, refused.caller()) TH_LOG("%s", name.told);
+			ASSERT_EQ(2U, reported.size());
+			for (const Refused &refused : reported) {
+				EXPECT_EQ(98, refused.caller()) TH_LOG("%s", name.reported);
 				EXPECT_TEXT(fields, refused.line());
 			}
 		}
 	}
 }
 
-/* Others may fill the trace: whoever is after one caller need not hear them. */
+/* Others may fill the trace: whoever looks for one caller can leave them out. */
 TEST_F(trace, one_caller_only)
 {
 	Spawned other = run_in_child([] { return Request{}.pids({ 1 }).attempt(); });
@@ -364,10 +366,10 @@ TEST_F(trace, one_caller_only)
 	other.child.wait();
 	EXPECT_EQ(2U + 1U, caller_again().size());
 	EXPECT_ERRNO(0, self->trace->only(getpid()));
-	const std::vector<Refused> told = caller_again();
+	const std::vector<Refused> reported = caller_again();
 
-	ASSERT_EQ(1U, told.size());
-	EXPECT_EQ(getpid(), told[0].caller());
+	ASSERT_EQ(1U, reported.size());
+	EXPECT_EQ(getpid(), reported[0].caller());
 }
 
 /* A child's PID lives on as a number of the group or session it has made. */
@@ -394,9 +396,9 @@ TEST_F(trace, row11_only_a_group_or_a_session)
 		const pid_t gone = leader.child.pid();
 		ASSERT_EQ(0, leader.child.wait().code);
 
-		EXPECT_TOLD(refused(0, getpid(), gone, EEXIST, "in-use",
-				    held_by(kind, *member, own_comm())),
-			    EEXIST, Request{}.pids({ gone }));
+		EXPECT_REPORTED(refused(0, getpid(), gone, EEXIST, "in-use",
+					held_by(kind, *member, own_comm())),
+				EEXIST, Request{}.pids({ gone }));
 		Child(*member).kill();
 	}
 }
@@ -410,12 +412,12 @@ TEST_F(trace, row12_namespace_lost_its_init)
 	self->chain->init(2).end();
 	const ChildrenIn scope(ns);
 	ASSERT_ERRNO(0, scope.error());
-	EXPECT_TOLD(line, ENOMEM, Request{}.pids({ free_a }));
+	EXPECT_REPORTED(line, ENOMEM, Request{}.pids({ free_a }));
 	/* row 26 */
-	EXPECT_TOLD("", ENOMEM, Request{});
+	EXPECT_REPORTED("", ENOMEM, Request{});
 }
 
-/* An init, of the target or further out, is gone when the child is to be born. */
+/* An init, of the target or an outer level, has died before the child is born. */
 TEST_F_REQUIRES(trace, row12_init_dies_while_a_claim_stands, need::userfaultfd)
 {
 	const Pids all = { free_a, free_b, find_free_pid() };
@@ -434,7 +436,7 @@ TEST_F_REQUIRES(trace, row12_init_dies_while_a_claim_stands, need::userfaultfd)
 			StandingCall call(chain.ns(2), pids);
 			const pid_t caller = call.caller().pid();
 			ASSERT_TRUE(call.stands());
-			/* Its own end would be seen first otherwise. */
+			/* Or else the end of the inner one would be reported. */
 			std::optional<HeldAtExit> held;
 			if (dying == 1) {
 				held.emplace(chain.init(2));
@@ -482,8 +484,8 @@ TEST_F(trace, row13_no_automatic_pid_left)
 
 /*
  * Each slab object of a call fails once. Of those that rows 7 to 14 make, the only one
- * without a substitute is the struct pid, before any level is looked at. Calls differ
- * by an object or so, which may pass it by: then once more.
+ * without a substitute is the struct pid, before any level is looked at. The number of
+ * objects differs by one or so between calls, so a pass may miss it: then try again.
  */
 TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::missing)
 {
@@ -493,12 +495,12 @@ TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::m
 	auto body = checks(_metadata, [&](auto *_metadata) {
 		const Request request = Request{}.pids({ free_a, free_b });
 		const Knob fail_nth("/proc/self/fail-nth");
-		int told = 0, passes = 0;
+		int reported = 0, passes = 0;
 		long left = 0;
 		FailAlloc fail;
 
 		fail.set(FailAlloc::slab("ignore-gfp-wait"), "N");
-		for (int nth = 1; !told && passes < most_passes; nth = left ? 1 : nth + 1) {
+		for (int nth = 1; !reported && passes < most_passes; nth = left ? 1 : nth + 1) {
 			const int error = attempt_armed(
 				request.args(), [&] { fail_nth.set(nth); },
 				[&] {
@@ -512,10 +514,10 @@ TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::m
 				EXPECT_ERRNO(ENOMEM, error);
 				EXPECT_TEXT(line, lines);
 			}
-			told += !lines.empty();
+			reported += !lines.empty();
 			passes += left > 0;
 		}
-		EXPECT_EQ(1, told);
+		EXPECT_EQ(1, reported);
 	});
 	Spawned task = self->chain->run_at(2, body);
 
@@ -523,8 +525,8 @@ TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::m
 }
 
 /*
- * Once an allocation has failed all others do, those for a level as well: each call is
- * told at most once, whichever level it was that lacked memory.
+ * Once an allocation has failed all others do, those for a level as well. Each call is
+ * reported at most once, whichever level lacked memory.
  */
 TEST_F_REQUIRES(trace, row14_no_memory_for_a_level, FailAlloc::missing, need::pid_20002)
 {
@@ -555,14 +557,14 @@ TEST_F_REQUIRES(trace, row14_no_memory_for_a_level, FailAlloc::missing, need::pi
 		const pid_t caller = task.child.pid();
 
 		EXPECT_CHECKS_PASS(task);
-		const std::vector<Refused> told = self->trace->take(caller);
-		ASSERT_GT(2U, told.size());
-		if (told.empty())
+		const std::vector<Refused> reported = self->trace->take(caller);
+		ASSERT_GT(2U, reported.size());
+		if (reported.empty())
 			continue;
-		const int level = told[0].number("level");
+		const int level = reported[0].number("level");
 		EXPECT_TEXT(refused(level, level ? self->chain->init(level).pid() : getpid(),
 				    pids[2 - level], ENOMEM, "no-memory"),
-			    told[0].line());
+			    reported[0].line());
 		of_a_level += level < 2;
 	}
 	EXPECT_LT(0, of_a_level);

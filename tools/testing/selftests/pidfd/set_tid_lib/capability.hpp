@@ -19,12 +19,12 @@
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
-/* Becomes an ordinary user: no groups, no capabilities, no way back. */
+/* Becomes an ordinary user for good: no groups, no capabilities. */
 inline int become_user(uid_t uid = 65534)
 {
 	if (setgroups(0, nullptr) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
 		return errno;
-	/* Or else /proc/self would stay root's. */
+	/* Or else /proc/self would still belong to root. */
 	return prctl(PR_SET_DUMPABLE, 1) ? errno : 0;
 }
 

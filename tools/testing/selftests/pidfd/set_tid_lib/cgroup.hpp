@@ -17,8 +17,8 @@
 
 /*
  * A cgroup (v2) with the pids controller, removed at the end of the scope. It
- * is reached through a mount of its own that is attached nowhere, so the tests
- * need not know where, or whether, the system has mounted the hierarchy.
+ * has a mount of its own that is attached nowhere: the system need not have
+ * mounted the hierarchy.
  */
 class Cgroup {
 public:

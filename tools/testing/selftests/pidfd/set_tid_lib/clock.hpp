@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Of a clock that only goes forward, the same one in every process. */
+/* Nanoseconds of a clock that never goes back and is the same in all processes. */
 inline uint64_t now_ns()
 {
 	struct timespec now = {};
@@ -18,10 +18,10 @@ inline uint64_t now_ns()
 	return now.tv_sec * uint64_t{ 1000000000 } + now.tv_nsec;
 }
 
-/* What must happen by itself has this long, on the slowest machine. */
+/* How long tests wait for something that must happen, for the slowest machine. */
 constexpr int limit_ms = 60000;
 
-/* Waits until something is so; false if it does not come to that. */
+/* Waits until the condition is true; returns false after limit_ms. */
 template <typename Condition> bool wait_until(Condition is_so)
 {
 	const uint64_t end = now_ns() + uint64_t{ limit_ms } * 1000000;

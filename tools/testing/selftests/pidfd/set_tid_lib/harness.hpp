@@ -2,9 +2,9 @@
 /*
  * The kselftest harness, with what tests in C++ and in child processes need.
  *
- * A failed ASSERT_*() throws: destructors kill and reap children and restore
- * settings on the way out of the test. In a child process that is no checks()
- * it ends the child with SIGABRT.
+ * A failed ASSERT_*() throws, so destructors kill and reap children and restore
+ * settings. In a child process it needs checks(), or else the child ends with
+ * SIGABRT.
  */
 #ifndef SET_TID_LIB_HARNESS_HPP
 #define SET_TID_LIB_HARNESS_HPP
@@ -21,8 +21,8 @@
 #include "requirement.hpp"
 
 /*
- * The harness gives a test 30 s: little for a kernel with all its checks on an
- * emulated machine. What hangs is ended by the time limit of the program, see
+ * The harness gives a test 30 s, which is little for a debug kernel on an emulated
+ * machine. A test that hangs is ended by the time limit of the program: see
  * end_test_too().
  */
 #ifdef TEST_TIMEOUT_DEFAULT
@@ -31,8 +31,8 @@
 #endif
 
 /*
- * The time limit of the program ends the harness. A test has a process group of its
- * own: it would go on, and whoever reads what it prints would wait for it.
+ * The time limit of the program ends the harness, but a test has a process group of
+ * its own. It would go on, and whoever reads its output would wait for it.
  */
 inline void end_test_too(int sig)
 {
@@ -115,7 +115,7 @@ inline void expect_same(struct __test_metadata *_metadata, const char *file, int
 	fprintf(TH_LOG_STREAM, "# %s:%d:%s:Expected %s, got %s: %s\n", file, line, _metadata->name,
 		expected.c_str(), seen.c_str(), what);
 	_metadata->exit_code = KSFT_FAIL;
-	/* Has the handler run, if there is one. */
+	/* Runs the handler, if there is one. */
 	_metadata->trigger = 1;
 }
 

@@ -15,8 +15,8 @@
 #include "process.hpp"
 
 /*
- * An init that will be killed, held at the last moment at which its own
- * namespace does not know yet, until the end of the scope.
+ * An init that is about to be killed. It is held at the last moment before its own
+ * namespace is marked as dead, until the end of the scope.
  */
 class HeldAtExit {
 public:

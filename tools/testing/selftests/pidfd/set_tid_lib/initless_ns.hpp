@@ -22,8 +22,8 @@
 #include "spawn.hpp"
 
 /*
- * A PID namespace without an init: its creator has unshared it, and creates
- * nothing. Whoever has the descriptor can enter it, also after the creator has gone.
+ * A PID namespace without an init: its creator has unshared it and creates no
+ * process. Whoever has the descriptor can enter it, even after the creator's end.
  */
 class InitlessNs {
 public:

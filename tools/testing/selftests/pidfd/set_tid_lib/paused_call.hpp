@@ -37,15 +37,15 @@ inline const char *userfaultfd()
 } // namespace need
 
 /*
- * A clone3() that stands between its claim and the birth of the child: it
- * stores the pidfd in a page that nobody provides (userfaultfd). The caller is
- * a process outside of the namespace that it creates the child in.
+ * A clone3() that is paused between its claim and the birth of the child: it
+ * stores the pidfd in a page that is missing until finish() (userfaultfd). The
+ * caller is a process outside of the namespace that it creates the child in.
  */
 class StandingCall {
 public:
 	static const char *missing() { return need::userfaultfd(); }
 
-	/* Returns when the call stands, or has ended. */
+	/* Returns when the call is paused, or has returned. */
 	StandingCall(const Fd &target, const Pids &pids)
 	{
 		auto body = [&] {
@@ -73,7 +73,7 @@ public:
 	bool stands() const { return stands_; }
 	Child &caller() { return caller_; }
 
-	/* Lets the call go on. Returns what became of it. */
+	/* Lets the call go on. Returns its errno or 0. */
 	int finish()
 	{
 		struct uffdio_zeropage zero = {};

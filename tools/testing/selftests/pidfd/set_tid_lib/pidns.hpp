@@ -63,10 +63,9 @@ inline int map_all_ids(pid_t pid)
 }
 
 /*
- * PID namespaces one inside the other, each with an init that sleeps. All the
- * inits are children of the process that built the chain, so that it can look
- * at, kill and enter every level, and no process is a fork of a fork of a
- * fork. Level 1 is the first one below the caller's own.
+ * PID namespaces one inside the other, each with an init that sleeps. All inits
+ * are children of the process that made the chain: it can look at, kill and
+ * enter every level. Level 1 is the first one below the caller's own.
  */
 class NsChain {
 public:
@@ -93,7 +92,7 @@ public:
 	const Fd &ns(int level) const { return inits_[level - 1].child.pidfd(); }
 	const Fd &deepest() const { return inits_.empty() ? top_ : inits_.back().child.pidfd(); }
 
-	/* Takes the deepest level off the chain; it lives on as long as its init. */
+	/* Removes the deepest level from the chain. The namespace lives as long as its init. */
 	Child pop()
 	{
 		Child init = std::move(inits_.back().child);
@@ -148,9 +147,9 @@ private:
 	{
 		/*
 		 * A namespace is created inside that of its creator, not that
-		 * of its creator's children: a helper goes there. It hands
-		 * over the new init as a sibling (CLONE_PARENT), and the pidfd
-		 * through the table of descriptors that it shares.
+		 * of its creator's children. So a helper process enters the
+		 * namespace. It creates the init as a sibling (CLONE_PARENT)
+		 * and shares its descriptors, so the pidfd is ours, too.
 		 */
 		struct Made {
 			int pidfd = -1;
@@ -158,7 +157,7 @@ private:
 		};
 		const Shared<Made> made;
 		const Fd owner = own_pidfd();
-		/* Its owner has to be the owner of those above, or inside of that. */
+		/* The owner must be that of the levels above, or inside of it. */
 		const bool own_user_ns = std::any_of(inits_.begin(), inits_.end(), [](auto &level) {
 			return level.flags & CLONE_NEWUSER;
 		});
@@ -207,7 +206,7 @@ private:
 	int error_ = 0;
 };
 
-/* The namespace of a process, also for when that is gone. */
+/* The namespace of a process. The descriptor outlives the process. */
 inline Fd open_ns(const Child &process)
 {
 	const std::string path = "/proc/" + std::to_string(process.pid()) + "/ns/pid";

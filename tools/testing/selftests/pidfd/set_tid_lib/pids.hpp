@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-/* The deepest level a PID namespace can be at, level 0 being the initial one. */
+/* The deepest level that a PID namespace can have. The initial one has level 0. */
 constexpr int max_pid_ns_level = 32;
 
 using Pids = std::vector<pid_t>;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What /proc says of PIDs.
+ * What /proc shows of PIDs.
  */
 #ifndef SET_TID_LIB_PROC_HPP
 #define SET_TID_LIB_PROC_HPP
@@ -83,7 +83,7 @@ inline long pid_max()
 	return read_number("/proc/sys/kernel/pid_max");
 }
 
-/* The last PID given out automatically in the caller's namespace, or -1. */
+/* The last automatic PID in the caller's namespace, or -1. */
 inline long last_pid()
 {
 	return read_number("/proc/sys/kernel/ns_last_pid");
@@ -95,12 +95,12 @@ inline int set_last_pid(pid_t pid)
 }
 
 /*
- * A PID that nobody uses in the caller's namespace, far away from those that
- * are given out next. Each call finds another one. 0 if all are taken.
+ * A PID that is free in the caller's namespace, and far from the next automatic
+ * ones. Each call returns another one; 0 if all are in use.
  */
 inline pid_t find_free_pid()
 {
-	/* Below are the PIDs of the machine's first processes. */
+	/* Lower ones belong to the machine's first processes. */
 	constexpr long lowest = 301;
 	static long offset;
 	const long count = pid_max() - lowest;
@@ -114,7 +114,7 @@ inline pid_t find_free_pid()
 	return 0;
 }
 
-/* Inode number of a process's PID namespace, as the kernel tells it, or 0. */
+/* Inode number of a process's PID namespace, or 0. */
 inline unsigned long pid_ns_inode(pid_t pid)
 {
 	struct stat st = {};

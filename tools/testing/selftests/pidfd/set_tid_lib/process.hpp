@@ -30,8 +30,8 @@ struct ExitStatus {
 };
 
 /*
- * A child that is killed and reaped when its owner goes away. It is known by
- * its PID as the creator sees it and by a pidfd of the owner's.
+ * A child that is killed and reaped at the end of the scope. It has the PID that
+ * its creator sees, and a pidfd.
  */
 class Child {
 public:
@@ -86,7 +86,7 @@ public:
 		release();
 	}
 
-	/* Forgets: somebody else looks after the child. */
+	/* Forgets the child: the caller, or nobody, kills and reaps it. */
 	void release()
 	{
 		pid_ = 0;
@@ -123,7 +123,7 @@ private:
 	std::vector<std::shared_ptr<void>> keep_;
 };
 
-/* Waits for the exit of anybody's child; false if that takes too long. */
+/* Waits for the exit of any process, not only a child; false if that takes too long. */
 inline bool exits_within(const Child &child, int milliseconds)
 {
 	struct pollfd exit = { child.pidfd().get(), POLLIN, 0 };
@@ -150,11 +150,11 @@ inline Fd own_pidfd()
 }
 
 /*
- * The body of a child that is only there to be there, for as long as the
- * process behind a pidfd. (PR_SET_PDEATHSIG is set too late if that process
- * has died already, and an init cannot tell from getppid().) As the init of a
- * namespace it leaves no zombies; it keeps nothing open, so that nobody who
- * reads from a pipe waits for it.
+ * The body of a child that sleeps until the process of a pidfd has ended. That
+ * works where PR_SET_PDEATHSIG does not: the process may have died before the
+ * child could set it, and getppid() does not show that to an init. As the init
+ * of a namespace the child leaves no zombies. It keeps no descriptors open, so
+ * nobody who reads from a pipe waits for it.
  */
 inline int sleep_beside(int pidfd)
 {

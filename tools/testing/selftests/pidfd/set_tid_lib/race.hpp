@@ -23,7 +23,7 @@
 #include "spawn.hpp"
 #include "zombie.hpp"
 
-/* Lets some processes go at the same time, over and over. */
+/* Where processes wait for each other, in every round. */
 class Barrier {
 public:
 	void meet(int count)
@@ -56,7 +56,7 @@ public:
 	{
 		runners_.push_back({ std::move(act), std::move(after), std::move(before) });
 	}
-	/* One that asks for PIDs, and gives them back when all have asked. */
+	/* One that claims PIDs, and releases them when all have made their call. */
 	void add_claim(const Pids &pids)
 	{
 		auto zombie = std::make_shared<Zombie>();

@@ -27,9 +27,9 @@
 #include "thread.hpp"
 
 /*
- * A request in words: Request{}.pids({1, 42, 31496}).flags(CLONE_NEWPID).
- * What words cannot say goes into the structure: raw().flags |= ..., or into
- * a copy of it: clone_args a = request.args(); a.set_tid_size = 34;
+ * Request{}.pids({1, 42, 31496}).flags(CLONE_NEWPID). What has no method is set
+ * in the structure: raw().flags |= ..., or in a copy of it:
+ * clone_args a = request.args(); a.set_tid_size = 34;
  */
 class Request {
 public:
@@ -60,10 +60,10 @@ public:
 		raw_.cgroup = dir.get();
 		return *this;
 	}
-	/* A thread, or a sibling: the exit signal is not the caller's to choose. */
+	/* A thread, or a sibling: these have no exit signal of their own. */
 	Request &thread() { return flags(thread_flags).exit_signal(0); }
 	Request &sibling() { return flags(CLONE_PARENT).exit_signal(0); }
-	/* How much of the structure the kernel gets to see. */
+	/* How much of the structure the kernel reads. */
 	Request &size(size_t size)
 	{
 		size_ = size;
@@ -72,7 +72,7 @@ public:
 
 	clone_args &raw() { return raw_; }
 
-	/* The structure for the kernel; it points into this request. */
+	/* The structure for the kernel. It points to this request's PIDs. */
 	clone_args args() const
 	{
 		clone_args args = raw_;
@@ -89,7 +89,7 @@ public:
 		return ::spawn(args(), std::move(fn), size_);
 	}
 
-	/* A child that is there until it is killed or its creator is gone. */
+	/* A child that sleeps until it is killed or its creator ends. */
 	Spawned sleeping() const
 	{
 		auto creator = std::make_shared<Fd>(own_pidfd());
@@ -110,7 +110,7 @@ public:
 			args.stack = run->stack.base();
 			args.stack_size = Stack::size;
 		}
-		/* join() has nothing else to know by that the stack is free. */
+		/* This is how join() knows that the stack is no longer used. */
 		args.flags |= CLONE_CHILD_CLEARTID;
 		args.child_tid = reinterpret_cast<uintptr_t>(&run->alive);
 
@@ -121,7 +121,7 @@ public:
 		return { Thread(tid, std::move(run)), 0 };
 	}
 
-	/* Makes the call for its errno (or 0): the child exits at once. */
+	/* Makes the call and returns its errno or 0. The child exits at once. */
 	int attempt() const
 	{
 		auto leave = [] { return 0; };
@@ -142,13 +142,13 @@ private:
 	Pids pids_;
 };
 
-/* An ordinary fork(), by way of clone3(). */
+/* fork(), as a clone3(). */
 template <typename Fn> Spawned run_in_child(Fn fn)
 {
 	return Request{}.spawn(std::move(fn));
 }
 
-/* The next one who asks for a PID from the automatic sequence gets this. */
+/* Creates a process with an automatic PID, and returns that. */
 inline pid_t next_automatic_pid()
 {
 	Spawned c = run_in_child([] { return 0; });

@@ -21,7 +21,7 @@
 /* Returns a null pointer, or what is missing. */
 using Requirement = const char *(*)();
 
-/* What the first of these that is not met says is missing. */
+/* What is missing of the first requirement that is not met, or a null pointer. */
 inline const char *first_missing(std::initializer_list<Requirement> all)
 {
 	for (const Requirement requirement : all) {

@@ -15,7 +15,7 @@
 #include "stack.hpp"
 #include "syscall.hpp"
 
-/* What became of a request: a child, or an errno. */
+/* The result of a request: a child, or an errno. */
 struct Spawned {
 	Child child;
 	int error = 0;
@@ -24,9 +24,9 @@ struct Spawned {
 namespace detail
 {
 /*
- * The whole life of a child, with its creator's stack below it. An exception (a
- * failed ASSERT of the creator's) ends the child here: further down are objects of the
- * creator, and their destructors would kill its other children.
+ * All that a child runs. An exception (an ASSERT that uses the creator's _metadata)
+ * must not get out: the stack below is a copy of the creator's, and the destructors
+ * of the objects there would kill the creator's other children.
  */
 template <typename Fn> int run_child(Fn &fn) noexcept
 {
@@ -36,8 +36,8 @@ template <typename Fn> int run_child(Fn &fn) noexcept
 } // namespace detail
 
 /*
- * Makes the call as it is. The child runs fn() and exits with what that
- * returns. With CLONE_VM it gets a stack, unless args has one.
+ * Makes the call with args as they are. The child runs fn() and exits with what
+ * fn() returns. With CLONE_VM it gets a stack, unless args has one.
  */
 template <typename Fn>
 Spawned spawn(const clone_args &args, Fn fn, size_t size = sizeof(clone_args))

@@ -36,12 +36,12 @@ private:
 
 namespace detail
 {
-/* What a child that shares its creator's memory runs, and what it runs on. */
+/* The function of a child that shares its creator's memory, and its stack. */
 struct SharedRun {
 	std::function<int()> fn;
 	Stack stack;
 	bool thread = false;
-	std::atomic<int> alive = 1; /* as CLONE_CHILD_CLEARTID has it */
+	std::atomic<int> alive = 1; /* CLONE_CHILD_CLEARTID clears it */
 
 	/* Below it is no frame that an exception could pass. */
 	static int enter(void *self) noexcept

@@ -46,10 +46,9 @@ inline long sys_clone3(const void *args, size_t size)
 }
 
 /*
- * The same for a child that shares the caller's memory: args must name a
- * stack, on which the child calls fn(arg) and ends with what that returns.
- * The child shares the caller's errno and stdio as well and had better make
- * bare system calls only.
+ * The same for a child that shares the caller's memory. args must name a stack:
+ * the child calls fn(arg) there and exits with what fn() returns. It shares the
+ * caller's errno and stdio, too, so fn() should make bare system calls only.
  */
 inline long sys_clone3_on_stack(const void *args, size_t size, int (*fn)(void *), void *arg)
 {

@@ -9,7 +9,7 @@
 
 #include "file.hpp"
 
-/* A number in /proc/sys that gets its old value back. */
+/* A number in /proc/sys. The old value is restored at the end of the scope. */
 class Sysctl {
 public:
 	explicit Sysctl(const std::string &name)

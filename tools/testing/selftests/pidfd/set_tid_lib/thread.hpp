@@ -16,7 +16,7 @@
 #include "stack.hpp"
 #include "syscall.hpp"
 
-/* A thread of this process, made by clone3(). It must end by itself. */
+/* A thread of this process, created by clone3(). Its function must return. */
 class Thread {
 public:
 	Thread() = default;
@@ -33,8 +33,8 @@ public:
 	~Thread()
 	{
 		/*
-		 * After a failed ASSERT it may never be told to end. Its stack stays
-		 * until the process ends, which is soon.
+		 * After a failed ASSERT nobody may let the thread go on. Leave it its
+		 * stack: the process is about to exit.
 		 */
 		if (std::uncaught_exceptions() && run_)
 			new std::shared_ptr<detail::SharedRun>(run_);

@@ -19,8 +19,8 @@
 #include "file.hpp"
 
 /*
- * One refused request, as the trace event set_tid_refused tells it. The rest of the
- * line after "holder_comm=" is a name: what looks like a field in there is none.
+ * One refused request, as the trace event set_tid_refused reports it. All of the
+ * line after "holder_comm=" is a name, also what looks like another field.
  */
 class Refused {
 public:
@@ -61,10 +61,11 @@ private:
 };
 
 /*
- * What the kernel says of refused requests from now on: the trace event
- * set_tid_refused, in a tracefs instance of its own, which is gone at the end of
- * the scope. It hears everybody, unless it is told otherwise: set_event_pid would turn
- * on events of the scheduler's, and not all emulators like that.
+ * The requests that the kernel refuses from now on: the trace event
+ * set_tid_refused, in a tracefs instance of its own, which is removed at the end of
+ * the scope. It reports those of all callers, unless only() is called. That is a
+ * filter and not set_event_pid, which turns on events of the scheduler: not all
+ * emulators can take that.
  */
 class RefusalTrace {
 public:
@@ -90,10 +91,10 @@ public:
 			rmdir(dir_.c_str());
 	}
 
-	/* Why it says nothing, or a null pointer. */
+	/* Why it reports nothing, or a null pointer. */
 	const char *missing() const { return missing_; }
 
-	/* From now on it hears one caller, so that others cannot fill its buffer. */
+	/* From now on it reports one caller only, so others cannot fill its buffer. */
 	int only(pid_t caller) const
 	{
 		return write_file(event("filter"), "common_pid == " + std::to_string(caller));
@@ -105,14 +106,14 @@ public:
 	 */
 	std::vector<Refused> take(pid_t caller = 0)
 	{
-		std::vector<Refused> told = parse(read_file(dir_ + "/trace"));
+		std::vector<Refused> reported = parse(read_file(dir_ + "/trace"));
 
 		close(open((dir_ + "/trace").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
 		if (caller)
-			std::erase_if(told, [&](const Refused &refused) {
+			std::erase_if(reported, [&](const Refused &refused) {
 				return refused.caller() != caller;
 			});
-		return told;
+		return reported;
 	}
 
 	/*
@@ -125,16 +126,16 @@ public:
 	{
 		static constexpr std::string_view name = ": set_tid_refused: ";
 		std::istringstream trace(text);
-		std::vector<Refused> told;
+		std::vector<Refused> reported;
 
 		for (std::string line; std::getline(trace, line);) {
 			const size_t at = line.find(name);
 
 			if (at != line.npos)
-				told.emplace_back(caller_in(line.substr(0, at)),
-						  line.substr(at + name.size()));
+				reported.emplace_back(caller_in(line.substr(0, at)),
+						      line.substr(at + name.size()));
 		}
-		return told;
+		return reported;
 	}
 
 private:

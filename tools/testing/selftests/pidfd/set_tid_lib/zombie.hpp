@@ -16,8 +16,8 @@
 #include "syscall.hpp"
 
 /*
- * A child that is cheap: it shares its creator's memory and leaves at once. As
- * a zombie it keeps its PIDs until it is reaped.
+ * A child that shares its creator's memory and exits at once. It keeps its PIDs, as
+ * a zombie, until it is reaped.
  */
 class Zombie {
 public:
@@ -56,7 +56,7 @@ public:
 		pid_ = 0;
 	}
 
-	/* Both at once, for an errno or 0. */
+	/* Creates and reaps. Returns an errno or 0. */
 	int attempt(const Pids &pids)
 	{
 		const long pid = create(pids);
