@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 
 #include "process.hpp"
 
@@ -42,6 +43,7 @@ struct SharedRun {
 	Stack stack;
 	bool thread = false;
 	std::atomic<int> alive = 1; /* CLONE_CHILD_CLEARTID clears it */
+	std::shared_ptr<SharedRun> kept; /* itself, if nobody else keeps it */
 
 	/* Below it is no frame that an exception could pass. */
 	static int enter(void *self) noexcept

@@ -37,7 +37,7 @@ public:
 		 * stack: the process is about to exit.
 		 */
 		if (std::uncaught_exceptions() && run_)
-			new std::shared_ptr<detail::SharedRun>(run_);
+			run_->kept = run_;
 		else
 			join();
 	}
