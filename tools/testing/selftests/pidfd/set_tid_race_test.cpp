@@ -38,9 +38,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace
@@ -148,60 +146,6 @@ bool one_init(const std::vector<Entrant::Claim> &claims, const Race::Results &re
 		return inits == 1;
 	/* The one that had PID 1 has released it: the next one gets it. */
 	return claims[0].fails_late && results[0] == -EFAULT && entrants[0]->create({}) == 1;
-}
-
-/*
- * Which callers may get the PIDs they ask for: the winners of each order in which
- * the calls can be made.
- */
-std::set<std::vector<bool>> possible_winners(const std::vector<Pids> &claims)
-{
-	std::set<std::vector<bool>> possible;
-	std::vector<size_t> order;
-
-	for (size_t i = 0; i < claims.size(); i++)
-		order.push_back(i);
-	do {
-		std::vector<bool> won(claims.size());
-		std::set<std::pair<size_t, pid_t>> held;
-
-		for (size_t i : order) {
-			bool free = true;
-
-			for (size_t level = 0; level < claims[i].size(); level++)
-				free = free && !held.count({ level, claims[i][level] });
-			if (!free)
-				continue;
-			won[i] = true;
-			for (size_t level = 0; level < claims[i].size(); level++)
-				held.insert({ level, claims[i][level] });
-		}
-		possible.insert(won);
-	} while (std::next_permutation(order.begin(), order.end()));
-	return possible;
-}
-
-/* Counts the rounds with an outcome that no order of these claims has: see Race::run(). */
-int race_for(const std::vector<Pids> &claims, int rounds, int &together)
-{
-	const auto possible = possible_winners(claims);
-	Race race;
-
-	for (const Pids &pids : claims)
-		race.add_claim(pids);
-	const int wrong = race.run(rounds, [&](const Race::Results &results) {
-		std::vector<bool> won;
-
-		for (long result : results) {
-			if (result < 0 && result != -EEXIST)
-				return false;
-			won.push_back(result > 0);
-		}
-		return possible.count(won) > 0;
-	});
-
-	together += race.together();
-	return wrong;
 }
 
 } // namespace

@@ -5,13 +5,17 @@
 #ifndef SET_TID_LIB_RACE_HPP
 #define SET_TID_LIB_RACE_HPP
 
+#include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -155,5 +159,59 @@ private:
 	std::vector<Runner> runners_;
 	int together_ = 0;
 };
+
+/*
+ * Which callers may get the PIDs they ask for: the winners of each order in which
+ * the calls can be made.
+ */
+inline std::set<std::vector<bool>> possible_winners(const std::vector<Pids> &claims)
+{
+	std::set<std::vector<bool>> possible;
+	std::vector<size_t> order;
+
+	for (size_t i = 0; i < claims.size(); i++)
+		order.push_back(i);
+	do {
+		std::vector<bool> won(claims.size());
+		std::set<std::pair<size_t, pid_t>> held;
+
+		for (size_t i : order) {
+			bool free = true;
+
+			for (size_t level = 0; level < claims[i].size(); level++)
+				free = free && !held.count({ level, claims[i][level] });
+			if (!free)
+				continue;
+			won[i] = true;
+			for (size_t level = 0; level < claims[i].size(); level++)
+				held.insert({ level, claims[i][level] });
+		}
+		possible.insert(won);
+	} while (std::next_permutation(order.begin(), order.end()));
+	return possible;
+}
+
+/* Counts the rounds with an outcome that no order of these claims has: see Race::run(). */
+inline int race_for(const std::vector<Pids> &claims, int rounds, int &together)
+{
+	const auto possible = possible_winners(claims);
+	Race race;
+
+	for (const Pids &pids : claims)
+		race.add_claim(pids);
+	const int wrong = race.run(rounds, [&](const Race::Results &results) {
+		std::vector<bool> won;
+
+		for (long result : results) {
+			if (result < 0 && result != -EEXIST)
+				return false;
+			won.push_back(result > 0);
+		}
+		return possible.count(won) > 0;
+	});
+
+	together += race.together();
+	return wrong;
+}
 
 #endif /* SET_TID_LIB_RACE_HPP */
