@@ -6,8 +6,8 @@
  * answers and changes, makes the kernel's code do it, and compares.
  *
  * An operation is eight bytes that mean something in every state, so any list
- * of bytes is a test (pid_fuzz.cpp), and a list with some left out still is one
- * (pid_model_test.cpp makes failing ones short).
+ * of bytes is a test (fuzz.cpp), and a list with some left out still is one
+ * (model_test.cpp makes failing ones short).
  */
 #ifndef PID_MODEL_HPP
 #define PID_MODEL_HPP
@@ -26,7 +26,7 @@
 #include <string>
 #include <vector>
 
-#include "pid_test.hpp"
+#include "tests/world.hpp"
 
 struct pid_op {
 	uint8_t kind;

@@ -15,7 +15,7 @@
 #include <system_error>
 #include <vector>
 
-#include "pid_shim.h"
+#include "shim/shim.h"
 
 using tids = std::vector<pid_t>;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A libFuzzer target: its input is a list of operations for the model of
- * pid_model.hpp.
+ * model.hpp.
  *
  * With PID_REPLAY it is a program that does the operations in the files that
  * it is given, and says what it does: pid_replay [-q] FILE... A file whose name
@@ -14,7 +14,7 @@
 #include <iostream>
 #include <sstream>
 
-#include "pid_model.hpp"
+#include "model/model.hpp"
 
 static void run(const std::string &bytes, bool trace)
 {

@@ -15,8 +15,8 @@
 
 #include <gtest/gtest.h>
 
-#include "pid_clean.hpp"
-#include "pid_test.hpp"
+#include "tests/clean.hpp"
+#include "tests/world.hpp"
 
 static constexpr unsigned int rounds = 8000;
 

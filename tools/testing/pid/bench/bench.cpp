@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Time of alloc_pid() and free_pid(), by Google Benchmark, in the cases of
- * pid_cases.hpp. Built once with ours and once with the base's; bench.sh runs
+ * cases.hpp. Built once with ours and once with the base's; bench.sh runs
  * both and compares.
  */
 
@@ -13,7 +13,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "pid_cases.hpp"
+#include "bench/cases.hpp"
 
 /* Calls between two looks at the clock; all their PIDs are live in between. */
 static constexpr int batch = 64;

@@ -4,8 +4,8 @@
  * do not parse as C++, so here its objects are opaque. Functions return 0 or a
  * negative errno where the kernel does.
  */
-#ifndef PID_SHIM_H
-#define PID_SHIM_H
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -169,7 +169,7 @@ struct shim_stats {
 void shim_get_stats(struct shim_stats *stats);
 
 /*
- * For pid_hold.cpp, where callgrind collects while the lock is held: the name of
+ * For bench/hold.cpp, where callgrind collects while the lock is held: the name of
  * the dump that the end of a hold makes, NULL for none; and an empty hold.
  */
 void shim_hold_name(const char *name);
@@ -179,4 +179,4 @@ void shim_hold_nothing(void);
 }
 #endif
 
-#endif /* PID_SHIM_H */
+#endif /* SHIM_SHIM_H */

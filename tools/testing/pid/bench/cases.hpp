@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "pid_shim.h"
+#include "shim/shim.h"
 
 enum class request {
 	plain,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The fakes that fakes.h declares, and the facade that pid_shim.h declares.
+ * The fakes that fakes.h declares, and the facade that shim.h declares.
  */
 
 #include <linux/idr.h>
@@ -17,7 +17,7 @@
 
 #include "radix-tree.h"
 
-#include "pid_shim.h"
+#include "shim/shim.h"
 #ifndef SHIM_BASE
 #include "set_tid.h"
 #endif

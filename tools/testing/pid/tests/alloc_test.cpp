@@ -16,8 +16,8 @@
 
 #include <gtest/gtest.h>
 
-#include "pid_clean.hpp"
-#include "pid_test.hpp"
+#include "tests/clean.hpp"
+#include "tests/world.hpp"
 
 static const std::vector<unsigned int> some_levels = { 0, 1, 2, 4, 16, 32 };
 

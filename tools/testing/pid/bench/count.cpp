@@ -11,7 +11,7 @@
 #include <cstring>
 #include <deque>
 
-#include "pid_cases.hpp"
+#include "bench/cases.hpp"
 
 /* Twice the numbers in a node of the IDR: two of the calls have to add one. */
 static constexpr int calls = 128;

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pid_test.hpp"
+#include "tests/world.hpp"
 
 /* No PID, node, namespace or callback, and no warning. */
 class clean : public testing::Test {

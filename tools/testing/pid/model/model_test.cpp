@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations against the model of pid_model.hpp.
+ * Random operations against the model of model.hpp.
  *
  * pid_model_test [--ops N] [--seed S] [--length N]: N operations in all, in
  * runs of LENGTH, each with a world of its own. Prints the seed, which repeats
@@ -15,7 +15,7 @@
 #include <chrono>
 #include <random>
 
-#include "pid_model.hpp"
+#include "model/model.hpp"
 
 using ops = std::vector<pid_op>;
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "pid_shim.h"
+#include "shim/shim.h"
 
 using tids = std::vector<pid_t>;
 
