@@ -756,4 +756,19 @@ private:
 	shim_stats before_;
 };
 
+/* The operations that @bytes are; a rest of less than one does not count. */
+inline void run_bytes(const std::string &bytes, bool trace)
+{
+	pid_model model;
+
+	model.trace = trace;
+	for (std::size_t at = 0; at + sizeof(pid_op) <= bytes.size(); at += sizeof(pid_op)) {
+		pid_op op;
+
+		std::memcpy(&op, bytes.data() + at, sizeof(op));
+		model.step(op);
+	}
+	model.finish();
+}
+
 #endif /* PID_MODEL_HPP */
