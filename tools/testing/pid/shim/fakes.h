@@ -1,16 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What kernel/pid_alloc.c, kernel/set_tid.c, lib/idr.c and lib/radix-tree.c
- * need from the rest of the kernel, for user space. The Makefile says which
- * headers this one stands in for (FAKED) and which are the kernel's (REAL).
+ * need from the rest of the kernel, for user space. The Makefile lists the
+ * headers that this one replaces (FAKED) and those that are the kernel's own
+ * (REAL).
  *
  * A thread is a CPU: per-CPU data is thread-local, and what the kernel keeps in
  * preempt_count() is counted for each thread.
  *
- * Two flavours. The checked one watches what every call is allowed to do in its
- * context (see struct shim_cpu), and allocations fail as a test demands. With
- * SHIM_FAST there are no checks: locks, slab and RCU cost a few instructions,
- * so that counting sees the kernel's code and little else.
+ * There are two flavours. The checked one verifies that each call is allowed in
+ * its context (see struct shim_cpu), and fails allocations as a test demands.
+ * SHIM_FAST has no checks: locks, slab and RCU take a few instructions, so that
+ * callgrind counts the kernel's code and little else.
+ *
+ * Why is this not tools/testing/shared, with which tools/testing/radix-tree and
+ * tools/testing/vma build lib/idr.c and lib/radix-tree.c? Its stubs leave out
+ * what is tested here, or cannot be built in the ways that are needed:
+ *
+ * - Contexts: spin_lock_irq() is spin_lock(), local_lock() does nothing, and
+ *   preempt_count is one number for all threads. An allocation that sleeps under
+ *   pidmap_lock, or an unlock that turns interrupts on too early, goes unnoticed.
+ * - Threads: a per-CPU variable is one variable that all threads share, so two
+ *   threads would take preloaded nodes from the same list without a lock.
+ *   ThreadSanitizer would report the stubs.
+ * - Memory: an allocation with GFP_KERNEL never fails, so there is no way to fail
+ *   the n-th one. Freed nodes are kept for the next allocation, which hides a use
+ *   after free from AddressSanitizer.
+ * - RCU is liburcu: one more library to install, built without ThreadSanitizer,
+ *   whose instructions would be counted.
+ * - Flags: shared.mk takes "static" and "inline" out of the files in lib/, compiles with -Og
+ *   and AddressSanitizer, and puts objects beside the sources. Counting needs the
+ *   code as the kernel compiles it, next to that of a second tree (BASE=), and the
+ *   tests run in several flavours (OUT=).
+ *
+ * What is left is what it does not have: struct pid, PID namespaces,
+ * capabilities, user memory, tasks. tools/testing/vma brings such stubs of its
+ * own, too. From tools/include comes what fits: bit operations, lists, errors,
+ * GFP flags.
  */
 #ifndef PID_FAKES_H
 #define PID_FAKES_H
@@ -48,7 +74,7 @@ static __always_inline unsigned int __ffs(unsigned long word)
 #include <linux/log2.h>
 #include <linux/math.h>
 
-/* Misuse of an interface: nothing that follows could be trusted. */
+/* A caller breaks the rules of an interface: stop, what follows would mean nothing. */
 #define shim_bug_on(cond) do {						\
 	if (unlikely(cond)) {						\
 		fprintf(stderr, "%s:%d: BUG: %s\n", __FILE__, __LINE__,	\
@@ -57,7 +83,7 @@ static __always_inline unsigned int __ffs(unsigned long word)
 	}								\
 } while (0)
 
-/* A WARNING in the kernel's log; the tests ask for their number. */
+/* A WARNING in the kernel's log; the tests count them. */
 bool shim_warn(const char *file, int line, const char *what);
 
 #undef BUG_ON
