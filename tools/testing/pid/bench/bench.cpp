@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Time of alloc_pid() and free_pid(), by Google Benchmark, in the cases of
- * cases.hpp. Built once with ours and once with the base's; bench.sh runs
- * both and compares.
+ * cases.hpp. Built once with ours and once with the base's; measure.py
+ * runs both and compares.
  */
 
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <thread>
 
@@ -18,38 +17,37 @@
 /* Calls between two looks at the clock; all their PIDs are live in between. */
 static constexpr int batch = 64;
 
-using seconds = std::chrono::duration<double>;
-using timer = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+using Timer = std::chrono::steady_clock;
 
-static const std::vector<pid_case> cases = pid_cases();
-static std::unique_ptr<pid_world> world;
+static const std::vector<Case> cases = all_cases();
+static std::unique_ptr<CaseChain> chain;
 
-static void enter_world(const benchmark::State &state)
+static void enter(const benchmark::State &state)
 {
 	shim_thread_enter();
-	world = std::make_unique<pid_world>(cases[state.range(0)]);
+	chain = std::make_unique<CaseChain>(cases[state.range(0)]);
 }
 
-static void leave_world(const benchmark::State &)
+static void leave(const benchmark::State &)
 {
-	world.reset();
+	chain.reset();
 }
 
-static std::vector<std::vector<pid_t>> requests(int first)
+static std::vector<Pids> requests(int first)
 {
-	std::vector<std::vector<pid_t>> all;
+	std::vector<Pids> all;
 
 	all.reserve(batch);
 	for (int i = 0; i < batch; i++)
-		all.push_back(world->request_of(first + i));
+		all.push_back(chain->request(first + i));
 	return all;
 }
 
-static void alloc_batch(const std::vector<std::vector<pid_t>> &wanted,
-			std::vector<struct pid *> &pids)
+static void alloc_batch(const std::vector<Pids> &wanted, std::vector<struct pid *> &pids)
 {
 	for (int i = 0; i < batch; i++)
-		shim_alloc_pid(world->target(), wanted[i].data(), wanted[i].size(), &pids[i]);
+		shim_alloc_pid(chain->target(), wanted[i].data(), wanted[i].size(), &pids[i]);
 }
 
 static void free_batch(const std::vector<struct pid *> &pids)
@@ -66,19 +64,19 @@ static void one_call(benchmark::State &state, bool count_alloc)
 	std::vector<struct pid *> pids(batch);
 
 	for (auto _ : state) {
-		const auto start = timer::now();
+		const auto start = Timer::now();
 
 		alloc_batch(wanted, pids);
 
-		const auto middle = timer::now();
+		const auto middle = Timer::now();
 
 		free_batch(pids);
 
-		const auto end = timer::now();
+		const auto end = Timer::now();
 
 		shim_rcu_barrier();
 		state.SetIterationTime(
-			seconds(count_alloc ? middle - start : end - middle).count());
+			Seconds(count_alloc ? middle - start : end - middle).count());
 	}
 	state.SetItemsProcessed(state.iterations() * batch);
 }
@@ -111,10 +109,10 @@ static void throughput(benchmark::State &state)
 		for (auto _ : state) {
 			meet(state.threads());
 
-			const auto start = timer::now();
+			const auto start = Timer::now();
 
 			alloc_batch(wanted, pids);
-			state.SetIterationTime(seconds(timer::now() - start).count());
+			state.SetIterationTime(Seconds(Timer::now() - start).count());
 			meet(state.threads());
 			free_batch(pids);
 			shim_rcu_barrier();
@@ -129,7 +127,7 @@ static void add(const std::string &name, std::size_t i, void (*run)(benchmark::S
 {
 	auto *const b = benchmark::RegisterBenchmark((name + "/" + cases[i].name()).c_str(), run);
 
-	b->Arg(static_cast<int64_t>(i))->Setup(enter_world)->Teardown(leave_world);
+	b->Arg(static_cast<int64_t>(i))->Setup(enter)->Teardown(leave);
 	b->UseManualTime();
 	if (threads)
 		b->Threads(threads);
@@ -138,14 +136,14 @@ static void add(const std::string &name, std::size_t i, void (*run)(benchmark::S
 int main(int argc, char **argv)
 {
 	for (std::size_t i = 0; i < cases.size(); i++) {
-		const pid_case &c = cases[i];
+		const Case &c = cases[i];
 
 		add(
 			"alloc", i, [](auto &state) { one_call(state, true); }, 0);
-		if (c.kind == request::plain)
+		if (c.request == Request::plain)
 			add(
 				"free", i, [](auto &state) { one_call(state, false); }, 0);
-		if ((c.kind == request::plain || c.kind == request::all) && c.live == 1)
+		if ((c.request == Request::plain || c.request == Request::all) && c.live == 1)
 			for (int threads : { 1, 2 })
 				add("threads", i, throughput, threads);
 	}

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is measured: a chain of namespaces, one at each level, with some PIDs in
- * use, and a request that is made of it again and again.
+ * The cases of which instructions and time are measured: a chain of namespaces
+ * with some PIDs in use, and a request that is made there again and again.
  */
-#ifndef PID_CASES_HPP
-#define PID_CASES_HPP
+#ifndef BENCH_CASES_HPP
+#define BENCH_CASES_HPP
 
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <vector>
+#include "bench/chain.hpp"
 
-#include "shim/shim.h"
-
-enum class request {
+enum class Request {
 	plain,
 	one,
 	all,
@@ -22,8 +17,8 @@ enum class request {
 	outer_busy,
 };
 
-struct pid_case {
-	request kind;
+struct Case {
+	Request request;
 	unsigned int level;
 	/* Processes of the innermost namespace. */
 	int live;
@@ -32,136 +27,72 @@ struct pid_case {
 
 	std::string name() const
 	{
-		static const char *const kinds[] = { "plain",	   "one",	  "all",
+		static const char *const names[] = { "plain",	   "one",	  "all",
 						     "inner-busy", "second-busy", "outer-busy" };
 
-		return std::string(kinds[static_cast<int>(kind)]) + "/" + std::to_string(level) +
+		return std::string(names[static_cast<int>(request)]) + "/" + std::to_string(level) +
 		       "/" + std::to_string(live) + (scattered ? "s" : "");
 	}
 
-	bool fails() const { return kind >= request::inner_busy; }
+	bool fails() const { return request >= Request::inner_busy; }
 };
 
-class pid_world {
+class CaseChain : public Chain {
 public:
-	explicit pid_world(const pid_case &c)
-		: c_(c),
-		  owner_(shim_user_ns_create(SHIM_CAP_SYS_ADMIN | SHIM_CAP_CHECKPOINT_RESTORE))
+	explicit CaseChain(const Case &c)
+		: Chain(c.level, SHIM_CAP_SYS_ADMIN | SHIM_CAP_CHECKPOINT_RESTORE), case_(c)
 	{
-		struct pid_namespace *ns = shim_root();
-
-		shim_root_reset(owner_);
-		shim_set_pid_max(SHIM_PID_MAX_LIMIT);
-		for (unsigned int level = 0; level <= c.level; level++) {
-			if (level)
-				ns = shim_ns_create(ns, owner_);
-			chain_.push_back(ns);
-			/* The init. */
-			keep(nullptr, 0);
-			shim_ns_set_reaper(ns, true);
-		}
-
-		std::vector<pid_t> tids(c.level + 1);
-
-		for (int i = 1; i < c.live; i++) {
-			if (c.scattered) {
-				tids.assign(c.level + 1, 1000 + 101 * i);
-				keep(tids.data(), tids.size());
-			} else {
-				keep(nullptr, 0);
-			}
-		}
-		busy_ = shim_pid_nr(live_.back(), c.level);
-		busy_second_ = shim_pid_nr(live_.back(), c.level ? c.level - 1 : 0);
-		busy_outer_ = shim_pid_nr(live_.back(), 0);
+		for (int i = 1; i < c.live; i++)
+			keep(c.scattered ? Pids(levels(), 1000 + 101 * i) : Pids());
 	}
 
-	pid_world(const pid_world &) = delete;
-	pid_world &operator=(const pid_world &) = delete;
-
-	~pid_world()
+	/* The PIDs that call @i asks for: beyond what is in use and what is next. */
+	Pids request(int i) const
 	{
-		for (struct pid_namespace *ns : chain_)
-			shim_disable_pid_allocation(ns);
-		for (struct pid *pid : live_)
-			shim_free_pid(pid);
-		for (std::size_t i = chain_.size(); --i;)
-			shim_ns_put(chain_[i]);
-		shim_rcu_barrier();
-		shim_user_ns_destroy(owner_);
-	}
+		const pid_t nr = busy(0) + 1000 + (case_.scattered ? 101 * i : i);
+		const unsigned int second = case_.level ? case_.level - 1 : 0;
+		Pids pids(levels(), nr);
 
-	struct pid_namespace *target() const { return chain_.back(); }
-
-	/* The PIDs that call @i asks for. */
-	std::vector<pid_t> request_of(int i) const
-	{
-		const pid_t nr = busy_outer_ + ahead + (c_.scattered ? 101 * i : i);
-		std::vector<pid_t> tids;
-
-		switch (c_.kind) {
-		case request::plain:
+		switch (case_.request) {
+		case Request::plain:
+			return {};
+		case Request::one:
+			return { nr };
+		case Request::all:
 			break;
-		case request::one:
-			tids = { nr };
+		case Request::inner_busy:
+			pids.front() = busy(case_.level);
 			break;
-		case request::all:
-		case request::inner_busy:
-		case request::second_busy:
-		case request::outer_busy:
-			tids.assign(c_.level + 1, nr);
+		case Request::second_busy:
+			pids[case_.level - second] = busy(second);
+			break;
+		case Request::outer_busy:
+			pids.back() = busy(0);
 			break;
 		}
-		if (c_.kind == request::inner_busy)
-			tids.front() = busy_;
-		if (c_.kind == request::second_busy)
-			tids[c_.level ? 1 : 0] = busy_second_;
-		if (c_.kind == request::outer_busy)
-			tids.back() = busy_outer_;
-		return tids;
+		return pids;
 	}
 
 private:
-	/* Requests are for numbers that the automatic sequence won't reach. */
-	static constexpr pid_t ahead = 1000;
-
-	void keep(const pid_t *tids, std::size_t size)
-	{
-		struct pid *pid;
-		const int err = shim_alloc_pid(chain_.back(), tids, size, &pid);
-
-		if (err) {
-			std::fprintf(stderr, "%s: cannot fill: %d\n", c_.name().c_str(), err);
-			std::exit(1);
-		}
-		live_.push_back(pid);
-	}
-
-	pid_case c_;
-	struct user_namespace *owner_;
-	std::vector<struct pid_namespace *> chain_;
-	std::vector<struct pid *> live_;
-	pid_t busy_ = 0;
-	pid_t busy_second_ = 0;
-	pid_t busy_outer_ = 0;
+	Case case_;
 };
 
-inline std::vector<pid_case> pid_cases()
+inline std::vector<Case> all_cases()
 {
-	std::vector<pid_case> cases;
+	std::vector<Case> cases;
 
-	for (request kind : { request::plain, request::one, request::all })
+	for (Request request : { Request::plain, Request::one, Request::all })
 		for (unsigned int level : { 0, 1, 4, 16, 32 })
-			cases.push_back({ kind, level, 1, false });
-	for (request kind : { request::plain, request::all })
+			cases.push_back({ request, level, 1, false });
+	for (Request request : { Request::plain, Request::all })
 		for (int live : { 1000, 30000 })
 			for (bool scattered : { false, true })
 				for (unsigned int level : { 0, 4 })
-					cases.push_back({ kind, level, live, scattered });
-	for (request kind : { request::inner_busy, request::second_busy, request::outer_busy })
+					cases.push_back({ request, level, live, scattered });
+	for (Request request : { Request::inner_busy, Request::second_busy, Request::outer_busy })
 		for (unsigned int level : { 0, 1, 4, 16, 32 })
-			cases.push_back({ kind, level, 1, false });
+			cases.push_back({ request, level, 1, false });
 	return cases;
 }
 
-#endif /* PID_CASES_HPP */
+#endif /* BENCH_CASES_HPP */
