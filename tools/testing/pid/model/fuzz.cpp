@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, std::size_t size)
 {
 	try {
 		run_bytes({ reinterpret_cast<const char *>(data), size }, false);
-	} catch (const mismatch &e) {
+	} catch (const Mismatch &e) {
 		std::cerr << "mismatch: " << e.what() << '\n';
 		std::abort();
 	}

@@ -9,8 +9,8 @@
  * of bytes is a test (fuzz.cpp), and a list with some left out still is one
  * (model_test.cpp makes failing ones short).
  */
-#ifndef PID_MODEL_HPP
-#define PID_MODEL_HPP
+#ifndef MODEL_MODEL_HPP
+#define MODEL_MODEL_HPP
 
 #include <algorithm>
 #include <array>
@@ -28,22 +28,22 @@
 
 #include "tests/world.hpp"
 
-struct pid_op {
+struct Op {
 	uint8_t kind;
 	uint8_t ns;
 	uint8_t size;
 	uint8_t mode;
 	uint32_t value;
 };
-static_assert(sizeof(pid_op) == 8);
+static_assert(sizeof(Op) == 8);
 
 /* A kernel that does not do what the model says. */
-class mismatch : public std::runtime_error {
+class Mismatch : public std::runtime_error {
 public:
 	using std::runtime_error::runtime_error;
 };
 
-class pid_model {
+class Model {
 public:
 	/* How often alloc_pid() has answered what, to see what was tried. */
 	std::map<int, unsigned long> answers;
@@ -51,7 +51,7 @@ public:
 	/* Says what each operation does. */
 	bool trace = false;
 
-	pid_model()
+	Model()
 	{
 		shim_thread_enter();
 		before_ = stats();
@@ -67,15 +67,15 @@ public:
 		struct pid *init;
 
 		if (shim_alloc_pid(shim_root(), nullptr, 0, &init))
-			throw mismatch("the root does not take its init");
+			throw Mismatch("the root does not take its init");
 		root().init = true;
 		publish(root(), { 1 }, 0, init);
 	}
 
-	pid_model(const pid_model &) = delete;
-	pid_model &operator=(const pid_model &) = delete;
+	Model(const Model &) = delete;
+	Model &operator=(const Model &) = delete;
 
-	void step(const pid_op &op)
+	void step(const Op &op)
 	{
 		draw_ = op.value;
 		/* One in sixteen each, but for those that are there often. */
@@ -137,11 +137,11 @@ public:
 	}
 
 private:
-	struct process;
+	struct Process;
 
-	struct name_space {
+	struct Ns {
 		struct pid_namespace *real;
-		name_space *parent;
+		Ns *parent;
 		unsigned int level;
 		unsigned int owner = 0;
 		bool adding = true;
@@ -149,14 +149,14 @@ private:
 		unsigned int cursor = 0;
 		unsigned int refs = 1;
 		unsigned long woken = 0;
-		std::map<int, process *> used = {};
+		std::map<int, Process *> used = {};
 	};
 
-	struct process {
+	struct Process {
 		struct pid *real;
-		name_space *ns;
+		Ns *ns;
 		/* In the order of set_tid[]. */
-		tids nrs;
+		Pids nrs;
 	};
 
 	static constexpr std::size_t max_namespaces = 40;
@@ -172,12 +172,12 @@ private:
 		return (draw_ >> 33) % below;
 	}
 
-	name_space &root() { return namespaces_.front(); }
+	Ns &root() { return namespaces_.front(); }
 
-	name_space &youngest() { return namespaces_.back(); }
+	Ns &youngest() { return namespaces_.back(); }
 
 	/* Often one of the deepest. */
-	name_space &pick_ns(uint8_t which)
+	Ns &pick_ns(uint8_t which)
 	{
 		std::size_t i = which % namespaces_.size();
 
@@ -187,17 +187,17 @@ private:
 	}
 
 	/* From the innermost level outwards. */
-	static std::vector<name_space *> levels(name_space &ns)
+	static std::vector<Ns *> levels(Ns &ns)
 	{
-		std::vector<name_space *> nss;
+		std::vector<Ns *> nss;
 
-		for (name_space *each = &ns; each; each = each->parent)
+		for (Ns *each = &ns; each; each = each->parent)
 			nss.push_back(each);
 		return nss;
 	}
 
 	/* Probably free, and certainly in range. */
-	pid_t good_tid(const name_space &ns)
+	pid_t good_tid(const Ns &ns)
 	{
 		pid_t nr = draw(4) ? 1 + draw(300) : 1 + draw(pid_max_ - 1);
 
@@ -206,7 +206,7 @@ private:
 		return ns.init ? nr : 1;
 	}
 
-	pid_t special_tid(const name_space &ns, unsigned int which)
+	pid_t special_tid(const Ns &ns, unsigned int which)
 	{
 		switch (which % 8) {
 		case 0:
@@ -236,7 +236,7 @@ private:
 	 * The rules.
 	 */
 
-	static int next_free(const name_space &ns, unsigned int from, unsigned int last)
+	static int next_free(const Ns &ns, unsigned int from, unsigned int last)
 	{
 		for (auto it = ns.used.lower_bound(from);
 		     from <= last && it != ns.used.end() && it->first == static_cast<int>(from);
@@ -245,7 +245,7 @@ private:
 		return from <= last ? from : 0;
 	}
 
-	int automatic(const name_space &ns) const
+	int automatic(const Ns &ns) const
 	{
 		const unsigned int first = ns.cursor > 300 ? 300 : 1;
 		const unsigned int last = pid_max_ - 1;
@@ -255,7 +255,7 @@ private:
 	}
 
 	/* An answer, and what is reported of it. */
-	struct answer {
+	struct Answer {
 		int error = 0;
 		shim_reason reason = {};
 		unsigned int level = 0;
@@ -263,9 +263,9 @@ private:
 	};
 
 	/* Rows 7 to 10. */
-	answer validate(name_space &ns, const tids &wanted) const
+	Answer validate(Ns &ns, const Pids &wanted) const
 	{
-		const name_space *each = &ns;
+		const Ns *each = &ns;
 
 		if (wanted.size() > ns.level + 1)
 			return { -EINVAL, SHIM_TOO_MANY, ns.level, wanted[ns.level + 1] };
@@ -282,9 +282,9 @@ private:
 	}
 
 	/* Rows 9 and 11 to 13: the PIDs, or why there are none. */
-	answer claim(name_space &ns, const tids &wanted, tids &nrs) const
+	Answer claim(Ns &ns, const Pids &wanted, Pids &nrs) const
 	{
-		for (name_space *each : levels(ns)) {
+		for (Ns *each : levels(ns)) {
 			const std::size_t i = nrs.size();
 			const bool asked = i < wanted.size();
 			int nr = asked ? wanted[i] : 0;
@@ -305,8 +305,8 @@ private:
 	}
 
 	/* Row 29. */
-	static void check_refusal(const shim_refusal &before, const tids &wanted,
-				  const answer &expected)
+	static void check_refusal(const shim_refusal &before, const Pids &wanted,
+				  const Answer &expected)
 	{
 		shim_refusal last;
 
@@ -321,12 +321,12 @@ private:
 		       "another refusal is reported");
 	}
 
-	void publish(name_space &ns, const tids &nrs, std::size_t requested, struct pid *real)
+	void publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real)
 	{
-		auto p = std::make_unique<process>(process{ real, &ns, nrs });
+		auto p = std::make_unique<Process>(Process{ real, &ns, nrs });
 		std::size_t i = 0;
 
-		for (name_space *each : levels(ns)) {
+		for (Ns *each : levels(ns)) {
 			each->used[nrs[i]] = p.get();
 			if (i >= requested)
 				each->cursor = nrs[i] + 1;
@@ -337,12 +337,12 @@ private:
 		processes_.emplace(p.get(), std::move(p));
 	}
 
-	void give_back(process *p)
+	void give_back(Process *p)
 	{
 		std::size_t i = 0;
 
 		shim_free_pid(p->real);
-		for (name_space *each : levels(*p->ns)) {
+		for (Ns *each : levels(*p->ns)) {
 			each->used.erase(p->nrs[i++]);
 			if (each->adding && each->used.empty())
 				each->cursor = 0;
@@ -358,11 +358,11 @@ private:
 	 * The operations.
 	 */
 
-	void allocate(const pid_op &op)
+	void allocate(const Op &op)
 	{
-		name_space &ns = pick_ns(op.ns);
+		Ns &ns = pick_ns(op.ns);
 		const auto nss = levels(ns);
-		tids wanted, nrs;
+		Pids wanted, nrs;
 		std::size_t size = op.size % 4 ? op.size / 4 % (nss.size() + 1) : 0;
 
 		if (processes_.size() >= max_processes) {
@@ -382,7 +382,7 @@ private:
 			wanted[i] = special_tid(*nss[i], op.mode / 2);
 		}
 
-		answer expected = validate(ns, wanted);
+		Answer expected = validate(ns, wanted);
 		const bool invalid = expected.error;
 
 		if (!invalid)
@@ -412,7 +412,7 @@ private:
 			describe(ns, wanted, expected.error, err, pid, failed);
 		answers[-err]++;
 		if (err != expected.error)
-			throw mismatch("alloc_pid(): " + name(expected.error) + " expected, " +
+			throw Mismatch("alloc_pid(): " + name(expected.error) + " expected, " +
 				       name(err) + " returned");
 		if (err)
 			return;
@@ -428,7 +428,7 @@ private:
 	 * Makes the call with some allocations failing: true if it failed for
 	 * that. If it succeeds, pending_ is the result.
 	 */
-	bool runs_short(name_space &ns, const tids &wanted, int expected, bool invalid)
+	bool runs_short(Ns &ns, const Pids &wanted, int expected, bool invalid)
 	{
 		const shim_stats before = stats();
 		const long n = draw(4) ? draw(6) : draw(60);
@@ -465,14 +465,14 @@ private:
 		return short_of;
 	}
 
-	void check(struct pid *pid, name_space &ns, const tids &nrs)
+	void check(struct pid *pid, Ns &ns, const Pids &nrs)
 	{
 		expect(shim_pid_level(pid) == ns.level, "the level is wrong");
 		expect(shim_pid_refs(pid) == 1, "not one reference");
 		expect(shim_pid_is_fresh(pid), "a field is not initialized");
 		expect(shim_pid_ino(pid) > last_ino_, "no new inode number");
 		last_ino_ = shim_pid_ino(pid);
-		for (name_space *each : levels(ns)) {
+		for (Ns *each : levels(ns)) {
 			const int nr = nrs[ns.level - each->level];
 			const int real = shim_pid_nr(pid, each->level);
 
@@ -483,15 +483,15 @@ private:
 		}
 	}
 
-	static bool may_attach(const process &p)
+	static bool may_attach(const Process &p)
 	{
-		for (const name_space *each : levels(*p.ns))
+		for (const Ns *each : levels(*p.ns))
 			if (each->level && !each->adding)
 				return false;
 		return true;
 	}
 
-	void become_init(name_space &ns)
+	void become_init(Ns &ns)
 	{
 		const auto it = ns.used.find(1);
 
@@ -503,7 +503,7 @@ private:
 	}
 
 	/* Any process but an init that still has something to do. */
-	process *pick_process(name_space &ns)
+	Process *pick_process(Ns &ns)
 	{
 		auto it = ns.used.lower_bound(draw(400));
 
@@ -512,7 +512,7 @@ private:
 		if (it == ns.used.end())
 			return nullptr;
 
-		process *p = it->second;
+		Process *p = it->second;
 		const bool init = p->nrs[0] == 1 && p->ns->init;
 
 		if (init && (p->ns->adding || p->ns->used.size() > 1))
@@ -520,9 +520,9 @@ private:
 		return p;
 	}
 
-	void release(const pid_op &op)
+	void release(const Op &op)
 	{
-		process *p = pick_process(pick_ns(op.ns));
+		Process *p = pick_process(pick_ns(op.ns));
 
 		if (!p)
 			return;
@@ -531,9 +531,9 @@ private:
 		give_back(p);
 	}
 
-	void attach(const pid_op &op)
+	void attach(const Op &op)
 	{
-		name_space &ns = pick_ns(op.ns);
+		Ns &ns = pick_ns(op.ns);
 
 		for (const auto &[nr, p] : ns.used)
 			expect(shim_pid_may_attach(p->real, nullptr, 0) == may_attach(*p),
@@ -543,9 +543,9 @@ private:
 		become_init(ns);
 	}
 
-	void new_ns(const pid_op &op)
+	void new_ns(const Op &op)
 	{
-		name_space &parent = pick_ns(op.ns);
+		Ns &parent = pick_ns(op.ns);
 		struct pid_namespace *real;
 
 		if (namespaces_.size() >= max_namespaces || !parent.init)
@@ -562,9 +562,9 @@ private:
 			std::printf("new ns     %s, owner %u\n", name(youngest()).c_str(), owner);
 	}
 
-	void move_cursor(const pid_op &op)
+	void move_cursor(const Op &op)
 	{
-		name_space &ns = pick_ns(op.ns);
+		Ns &ns = pick_ns(op.ns);
 
 		/* What a write to ns_last_pid can do. */
 		ns.cursor = op.mode % 4 == 0 ? 1 + draw(pid_max_) :
@@ -576,7 +576,7 @@ private:
 			std::printf("cursor     %s = %u\n", name(ns).c_str(), ns.cursor);
 	}
 
-	void change_pid_max(const pid_op &op)
+	void change_pid_max(const Op &op)
 	{
 		switch (op.mode % 4) {
 		case 0:
@@ -594,9 +594,9 @@ private:
 			std::printf("pid_max    = %d\n", pid_max_);
 	}
 
-	void disable(const pid_op &op)
+	void disable(const Op &op)
 	{
-		name_space &ns = pick_ns(op.ns);
+		Ns &ns = pick_ns(op.ns);
 
 		if (!ns.parent || !ns.init || draw(8))
 			return;
@@ -607,14 +607,14 @@ private:
 	}
 
 	/* Its init exits, and with it everything inside. */
-	void take_down(name_space &ns)
+	void take_down(Ns &ns)
 	{
-		std::vector<name_space *> inner;
+		std::vector<Ns *> inner;
 
-		for (name_space &each : namespaces_)
+		for (Ns &each : namespaces_)
 			if (each.parent == &ns)
 				inner.push_back(&each);
-		for (name_space *each : inner)
+		for (Ns *each : inner)
 			take_down(*each);
 
 		if (trace)
@@ -629,18 +629,18 @@ private:
 		if (ns.parent->parent)
 			ns.parent->refs--;
 		shim_ns_put(ns.real);
-		namespaces_.remove_if([&](const name_space &each) { return &each == &ns; });
+		namespaces_.remove_if([&](const Ns &each) { return &each == &ns; });
 	}
 
-	void destroy(const pid_op &op)
+	void destroy(const Op &op)
 	{
-		name_space &ns = pick_ns(op.ns);
+		Ns &ns = pick_ns(op.ns);
 
 		if (ns.parent && (op.mode % 8 == 0 || !ns.adding))
 			take_down(ns);
 	}
 
-	void change_caps(const pid_op &op)
+	void change_caps(const Op &op)
 	{
 		const unsigned int owner = draw(owners_.size());
 		/* Mostly somebody may. */
@@ -661,7 +661,7 @@ private:
 		if (everything)
 			shim_rcu_barrier();
 		expect(stats().warnings == before_.warnings, "a warning");
-		for (const name_space &ns : namespaces_) {
+		for (const Ns &ns : namespaces_) {
 			expect(shim_ns_cursor(ns.real) == ns.cursor,
 			       name(ns) + ": cursor " + std::to_string(ns.cursor) +
 				       " expected, is " + std::to_string(shim_ns_cursor(ns.real)));
@@ -675,9 +675,9 @@ private:
 		}
 	}
 
-	void compare_used(const name_space &ns)
+	void compare_used(const Ns &ns)
 	{
-		const ns_state real(ns.real);
+		const NsState real(ns.real);
 
 		expect(!ns.parent || real.refs == ns.refs, name(ns) + ": references");
 		expect(real.used.size() == ns.used.size(),
@@ -696,22 +696,22 @@ private:
 	static void expect(bool as_expected, const std::string &otherwise)
 	{
 		if (!as_expected)
-			throw mismatch(otherwise);
+			throw Mismatch(otherwise);
 	}
 
 	static void expect(bool as_expected, const char *otherwise)
 	{
 		if (!as_expected)
-			throw mismatch(otherwise);
+			throw Mismatch(otherwise);
 	}
 
 	static std::string name(int err) { return err ? strerrorname_np(-err) : "0"; }
 
-	std::string name(const name_space &ns) const
+	std::string name(const Ns &ns) const
 	{
 		std::size_t i = 0;
 
-		for (const name_space &each : namespaces_) {
+		for (const Ns &each : namespaces_) {
 			if (&each == &ns)
 				break;
 			i++;
@@ -719,7 +719,7 @@ private:
 		return "ns " + std::to_string(i) + " (level " + std::to_string(ns.level) + ")";
 	}
 
-	static std::string name(const tids &nrs)
+	static std::string name(const Pids &nrs)
 	{
 		std::string s = "{";
 
@@ -728,12 +728,12 @@ private:
 		return s + " }";
 	}
 
-	std::string name(const process &p) const { return name(*p.ns) + " " + name(p.nrs); }
+	std::string name(const Process &p) const { return name(*p.ns) + " " + name(p.nrs); }
 
-	void describe(const name_space &ns, const tids &wanted, int expected, int err,
+	void describe(const Ns &ns, const Pids &wanted, int expected, int err,
 		      const struct pid *pid, bool failed) const
 	{
-		tids nrs;
+		Pids nrs;
 
 		if (pid)
 			for (unsigned int level = ns.level + 1; level--;)
@@ -744,8 +744,8 @@ private:
 			    pid ? name(nrs).c_str() : "");
 	}
 
-	std::list<name_space> namespaces_;
-	std::map<process *, std::unique_ptr<process>> processes_;
+	std::list<Ns> namespaces_;
+	std::map<Process *, std::unique_ptr<Process>> processes_;
 	std::array<struct user_namespace *, 4> owners_;
 	std::array<bool, 4> caps_;
 	int pid_max_ = SHIM_PID_MAX_DEFAULT;
@@ -759,11 +759,11 @@ private:
 /* The operations that @bytes are; a rest of less than one does not count. */
 inline void run_bytes(const std::string &bytes, bool trace)
 {
-	pid_model model;
+	Model model;
 
 	model.trace = trace;
-	for (std::size_t at = 0; at + sizeof(pid_op) <= bytes.size(); at += sizeof(pid_op)) {
-		pid_op op;
+	for (std::size_t at = 0; at + sizeof(Op) <= bytes.size(); at += sizeof(Op)) {
+		Op op;
 
 		std::memcpy(&op, bytes.data() + at, sizeof(op));
 		model.step(op);
@@ -771,4 +771,4 @@ inline void run_bytes(const std::string &bytes, bool trace)
 	model.finish();
 }
 
-#endif /* PID_MODEL_HPP */
+#endif /* MODEL_MODEL_HPP */

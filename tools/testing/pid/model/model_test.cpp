@@ -17,14 +17,14 @@
 
 #include "model/model.hpp"
 
-using ops = std::vector<pid_op>;
+using Ops = std::vector<Op>;
 
-static ops random_ops(uint64_t seed, std::size_t length)
+static Ops random_ops(uint64_t seed, std::size_t length)
 {
 	std::mt19937_64 random(seed);
-	ops list(length);
+	Ops list(length);
 
-	for (pid_op &op : list) {
+	for (Op &op : list) {
 		const uint64_t bits = random();
 
 		std::memcpy(&op, &bits, sizeof(op));
@@ -43,7 +43,7 @@ static struct {
  * In a process of its own, which may crash: how many operations it takes to
  * fail, 0 if they do not.
  */
-static std::size_t fails(const ops &list, bool trace)
+static std::size_t fails(const Ops &list, bool trace)
 {
 	int status;
 
@@ -56,10 +56,10 @@ static std::size_t fails(const ops &list, bool trace)
 		if (!trace && !std::freopen("/dev/null", "w", stderr))
 			_exit(1);
 		try {
-			pid_model model;
+			Model model;
 
 			model.trace = trace;
-			for (const pid_op &op : list) {
+			for (const Op &op : list) {
 				__atomic_fetch_add(&shared->done, 1, __ATOMIC_SEQ_CST);
 				model.step(op);
 			}
@@ -67,7 +67,7 @@ static std::size_t fails(const ops &list, bool trace)
 			for (const auto &[err, times] : model.answers)
 				shared->answers[err] += times;
 			shared->short_of_memory += model.short_of_memory;
-		} catch (const mismatch &e) {
+		} catch (const Mismatch &e) {
 			if (trace)
 				std::printf("mismatch:  %s\n", e.what());
 			std::fflush(stdout);
@@ -83,12 +83,12 @@ static std::size_t fails(const ops &list, bool trace)
 }
 
 /* Leaves out what the failure does not need, from halves to single ones. */
-static ops shrink(ops list)
+static Ops shrink(Ops list)
 {
 	list.resize(fails(list, false));
 	for (std::size_t part = list.size() / 2; part; part /= 2) {
 		for (std::size_t at = 0; at < list.size();) {
-			ops shorter = list;
+			Ops shorter = list;
 			const auto from = shorter.begin() + at;
 
 			shorter.erase(from, from + std::min(part, list.size() - at));
@@ -102,14 +102,14 @@ static ops shrink(ops list)
 	return list;
 }
 
-static int report(const ops &failing)
+static int report(const Ops &failing)
 {
-	const ops list = shrink(failing);
+	const Ops list = shrink(failing);
 
 	std::printf("\nA mismatch. %zu operations show it:\n\n", list.size());
 	fails(list, true);
 	std::printf("\nTo replay: xxd -r -p <<. | pid_replay /dev/stdin\n");
-	for (const pid_op &op : list) {
+	for (const Op &op : list) {
 		const auto *bytes = reinterpret_cast<const uint8_t *>(&op);
 
 		for (std::size_t i = 0; i < sizeof(op); i++)
@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 	const auto start = std::chrono::steady_clock::now();
 
 	for (unsigned long run = 0; done < count; run++) {
-		const ops list = random_ops(seed + run, length);
+		const Ops list = random_ops(seed + run, length);
 
 		/* All of the run in one child, to survive a crash. */
 		if (fails(list, false))

@@ -15,12 +15,11 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/clean.hpp"
-#include "tests/world.hpp"
+#include "tests/suite.hpp"
 
 static constexpr unsigned int rounds = 8000;
 
-class race : public clean {
+class race : public CleanTest {
 protected:
 	/* @n threads of @body(index of the thread). */
 	static void threads(unsigned int n, const std::function<void(unsigned int)> &body)
@@ -52,20 +51,20 @@ TEST_F(race, row20_exactly_one_caller_wins)
 {
 	constexpr unsigned int callers = 3;
 	/* One PID that all want, at one level or at each. */
-	const std::vector<std::vector<tids>> wanted = {
+	const std::vector<std::vector<Pids>> wanted = {
 		{ { 1000 }, { 1000 }, { 1000 } },
 		{ { 2000, 1000 }, { 2001, 1000 }, { 2002, 1000 } },
 		{ { 1000, 2000, 3000 }, { 1000, 2000, 3000 }, { 1000, 2000, 3000 } },
 		{ { 1000, 2000, 3000 }, { 1001, 2001, 3000 }, { 1002, 2002, 3000 } },
 	};
-	world w;
+	World w;
 	const auto nss = w.chain(2);
 	std::barrier<> together(callers);
 	std::atomic<unsigned int> winners = 0, losers = 0, others = 0;
 
 	threads(callers, [&](unsigned int i) {
 		for (unsigned int round = 0; round < rounds / 4; round++) {
-			const tids &mine = wanted[round % wanted.size()][i];
+			const Pids &mine = wanted[round % wanted.size()][i];
 			struct pid *pid;
 
 			together.arrive_and_wait();
@@ -92,10 +91,10 @@ TEST_F(race, row20_exactly_one_caller_wins)
 
 TEST_F(race, row15_nobody_meets_a_part_of_a_claim)
 {
-	world w;
+	World w;
 	const auto nss = w.chain(4);
 	/* Out of reach for the automatic sequence. */
-	const tids doomed = { 31000, 31000, 31000, 31000, 1 };
+	const Pids doomed = { 31000, 31000, 31000, 31000, 1 };
 	std::atomic<unsigned int> running = 2, granted = 0, met = 0, wrong = 0;
 
 	threads(4, [&](unsigned int i) {
@@ -141,13 +140,13 @@ TEST_F(race, row15_nobody_meets_a_part_of_a_claim)
 
 TEST_F(race, row16_failed_claims_skip_no_number)
 {
-	world w;
+	World w;
 	const auto nss = w.chain(4);
 	const auto start = states(nss);
 	std::atomic<bool> running = true;
 
 	threads(2, [&](unsigned int i) {
-		const tids doomed = { 31000, 31000, 31000, 31000, 1 };
+		const Pids doomed = { 31000, 31000, 31000, 31000, 1 };
 
 		for (unsigned int round = 0; i == 0 && running; round++) {
 			struct pid *pid;
@@ -173,7 +172,7 @@ TEST_F(race, row16_failed_claims_skip_no_number)
 
 TEST_F(race, lookups_find_whole_pids)
 {
-	world w;
+	World w;
 	const auto nss = w.chain(4);
 	constexpr unsigned int enough = 1000;
 	std::atomic<unsigned int> running = 2, found = 0, wrong = 0;
@@ -187,7 +186,7 @@ TEST_F(race, lookups_find_whole_pids)
 
 			for (unsigned int round = 0; round < rounds || found < enough; round++) {
 				struct pid *&pid = live[random() % live.size()];
-				const tids wanted(random() % 6, 2 + random() % 100);
+				const Pids wanted(random() % 6, 2 + random() % 100);
 
 				if (pid)
 					shim_free_pid(pid);
@@ -230,13 +229,13 @@ TEST_F(race, lookups_find_whole_pids)
 
 TEST_F(race, references_outlive_the_process)
 {
-	world w;
+	World w;
 	const auto nss = w.chain(1);
 	std::atomic<unsigned int> running = 1;
 
 	threads(3, [&](unsigned int i) {
 		if (i == 0) {
-			const tids wanted = { 1000 };
+			const Pids wanted = { 1000 };
 
 			for (unsigned int round = 0; round < rounds; round++) {
 				struct pid *pid;
@@ -268,7 +267,7 @@ TEST_F(race, references_outlive_the_process)
 TEST_F(race, row12_nothing_is_granted_after_the_init_is_gone)
 {
 	for (unsigned int round = 0; round < rounds / 80; round++) {
-		world w;
+		World w;
 		const auto nss = w.chain(2);
 		std::atomic<bool> gone = false;
 		std::atomic<unsigned int> late = 0;
@@ -303,7 +302,7 @@ TEST_F(race, row12_nothing_is_granted_after_the_init_is_gone)
 
 TEST_F(race, row26_write_to_ns_last_pid_is_not_lost)
 {
-	world w;
+	World w;
 	const auto nss = w.chain(16);
 	struct pid_namespace *innermost = nss.back();
 	constexpr int far = 20000;
@@ -334,13 +333,13 @@ TEST_F(race, row26_write_to_ns_last_pid_is_not_lost)
 TEST_F(race, row27_one_of_several_creates_the_init)
 {
 	constexpr unsigned int callers = 3;
-	world w;
+	World w;
 	struct pid_namespace *ns = nullptr;
 	std::barrier<> together(callers);
 	std::atomic<unsigned int> firsts = 0, refused = 0, others = 0;
 
 	threads(callers, [&](unsigned int i) {
-		const tids wanted(i == 1, 1);
+		const Pids wanted(i == 1, 1);
 
 		for (unsigned int round = 0; round < rounds / 8; round++) {
 			struct pid *pid;
@@ -375,12 +374,12 @@ TEST_F(race, row27_one_of_several_creates_the_init)
 TEST_F(race, first_process_and_requests_for_its_namespace)
 {
 	for (unsigned int round = 0; round < rounds / 80; round++) {
-		world w;
+		World w;
 		struct pid_namespace *ns = w.new_ns(shim_root());
 		struct pid *live[2] = {};
 
 		threads(2, [&](unsigned int i) {
-			const tids wanted = { 1000 };
+			const Pids wanted = { 1000 };
 			int err = -EINVAL;
 
 			/* Refused until the init is there, then granted. */

@@ -5,8 +5,8 @@
  *
  * PIDs are written in the order of set_tid[], innermost namespace first.
  */
-#ifndef PID_TEST_HPP
-#define PID_TEST_HPP
+#ifndef TESTS_WORLD_HPP
+#define TESTS_WORLD_HPP
 
 #include <cstddef>
 #include <deque>
@@ -17,26 +17,26 @@
 
 #include "shim/shim.h"
 
-using tids = std::vector<pid_t>;
+using Pids = std::vector<pid_t>;
 
 /* Everything about a namespace that a failed call must leave alone. */
-struct ns_state {
+struct NsState {
 	std::vector<int> used;
 	unsigned int cursor;
 	unsigned int allocated;
 	unsigned int refs;
 	std::size_t nodes;
 
-	explicit ns_state(const struct pid_namespace *ns)
+	explicit NsState(const struct pid_namespace *ns)
 		: used(shim_ns_used(ns, nullptr, 0)), cursor(shim_ns_cursor(ns)),
 		  allocated(shim_ns_allocated(ns)), refs(shim_ns_refs(ns)), nodes(shim_ns_nodes(ns))
 	{
 		shim_ns_used(ns, used.data(), used.size());
 	}
 
-	bool operator==(const ns_state &) const = default;
+	bool operator==(const NsState &) const = default;
 
-	friend std::ostream &operator<<(std::ostream &out, const ns_state &s)
+	friend std::ostream &operator<<(std::ostream &out, const NsState &s)
 	{
 		out << "{ cursor " << s.cursor << ", allocated " << std::hex << s.allocated
 		    << std::dec << ", refs " << s.refs << ", nodes " << s.nodes << ", used";
@@ -50,9 +50,9 @@ struct ns_state {
  * The root namespace with its init, and what a test adds to it. The destructor
  * takes everything down in the order that the kernel does.
  */
-class world {
+class World {
 public:
-	world()
+	World()
 	{
 		shim_thread_enter();
 		shim_set_alloc(SHIM_ATOMIC, 0);
@@ -64,10 +64,10 @@ public:
 		alloc(shim_root());
 	}
 
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
+	World(const World &) = delete;
+	World &operator=(const World &) = delete;
 
-	~world()
+	~World()
 	{
 		for (struct pid_namespace *ns : namespaces_) {
 			shim_ns_set_reaper(ns, true);
@@ -118,7 +118,7 @@ public:
 	}
 
 	/* 0 or a negative errno. */
-	int try_alloc(struct pid_namespace *ns, const tids &set_tid = {},
+	int try_alloc(struct pid_namespace *ns, const Pids &set_tid = {},
 		      struct pid **result = nullptr)
 	{
 		struct pid *pid;
@@ -132,7 +132,7 @@ public:
 	}
 
 	/* One that must succeed; otherwise nothing after it makes sense. */
-	struct pid *alloc(struct pid_namespace *ns, const tids &set_tid = {})
+	struct pid *alloc(struct pid_namespace *ns, const Pids &set_tid = {})
 	{
 		struct pid *pid;
 		const int err = try_alloc(ns, set_tid, &pid);
@@ -154,7 +154,7 @@ private:
 	std::vector<struct pid *> live_;
 };
 
-inline std::vector<ns_state> states(const std::vector<pid_namespace *> &nss)
+inline std::vector<NsState> states(const std::vector<pid_namespace *> &nss)
 {
 	return { nss.begin(), nss.end() };
 }
@@ -167,4 +167,4 @@ inline shim_stats stats()
 	return s;
 }
 
-#endif /* PID_TEST_HPP */
+#endif /* TESTS_WORLD_HPP */

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * After the claim: attaching the task, and free_pid().
+ */
+
+#include "tests/suite.hpp"
+
+TEST_F(alloc_pid, attaching_needs_every_namespace)
+{
+	for (unsigned int dead = 1; dead <= 4; dead++) {
+		World w;
+		const auto nss = w.chain(4);
+		struct pid *pid = w.alloc(nss.back());
+
+		EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
+		shim_disable_pid_allocation(nss[dead]);
+		EXPECT_FALSE(shim_pid_may_attach(pid, nullptr, 0)) << dead;
+	}
+}
+
+/* Its init cannot exit: no fork() has to read a line that all of them write. */
+TEST_F(alloc_pid, attaching_does_not_look_at_level_0)
+{
+	for (unsigned int level : { 0, 2 }) {
+		World w;
+		const auto nss = w.chain(level);
+		struct pid *pid = w.alloc(nss.back());
+
+		shim_disable_pid_allocation(nss[0]);
+		EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
+	}
+}
+
+TEST_F(alloc_pid, attaching_needs_no_namespace_further_in)
+{
+	World w;
+	const auto nss = w.chain(2);
+	struct pid *pid = w.alloc(nss[1]);
+
+	shim_disable_pid_allocation(nss[2]);
+	EXPECT_TRUE(shim_pid_may_attach(pid, nullptr, 0));
+}
+
+TEST_F(free_pid, pid_is_not_found_afterwards)
+{
+	World w;
+	const auto nss = w.chain(4);
+	struct pid *pid = w.alloc(nss.back(), ask(5));
+
+	w.free(pid);
+	for (unsigned int i = 0; i <= 4; i++)
+		EXPECT_EQ(nullptr, shim_find_pid(1000 + i, nss[4 - i]));
+}
+
+TEST_F(free_pid, pid_lives_until_readers_are_done)
+{
+	World w;
+	const auto nss = w.chain(4);
+	struct pid *pid = w.alloc(nss.back(), ask(5));
+	const shim_stats before = stats();
+
+	shim_read_lock();
+	w.free(pid);
+	/* AddressSanitizer watches. */
+	EXPECT_EQ(ask(5), numbers(pid));
+	shim_read_unlock();
+	EXPECT_EQ(before.live_pids, stats().live_pids);
+	shim_rcu_barrier();
+	EXPECT_EQ(before.live_pids - 1, stats().live_pids);
+}
+
+TEST_F(free_pid, pid_and_its_namespace_live_as_long_as_they_are_held)
+{
+	World w;
+	struct pid_namespace *ns = w.new_ns(shim_root());
+	struct pid *init = w.start_init(ns);
+	struct pid *held = w.alloc(ns);
+	const unsigned int refs = shim_ns_refs(ns);
+
+	shim_get_pid(held);
+	shim_disable_pid_allocation(ns);
+	w.free(held);
+	w.free(init);
+	shim_rcu_barrier();
+	/* The init's is gone, ours and that of @held are there. */
+	EXPECT_EQ(refs - 1, shim_ns_refs(ns));
+	EXPECT_EQ(1u, shim_pid_refs(held));
+	shim_put_pid(held);
+	EXPECT_EQ(refs - 2, shim_ns_refs(ns));
+}
+
+TEST_F(free_pid, works_with_interrupts_off)
+{
+	World w;
+	const auto nss = w.chain(4);
+	struct pid *pid;
+
+	ASSERT_EQ(0, shim_alloc_pid(nss.back(), nullptr, 0, &pid));
+	shim_free_pid_irqs_off(pid);
+}
+
+TEST_F(free_pid, dying_init_is_woken_when_it_is_alone)
+{
+	World w;
+	struct pid_namespace *ns = w.new_ns(shim_root());
+	struct pid *init = w.start_init(ns);
+	struct pid *others[4];
+
+	for (struct pid *&pid : others)
+		pid = w.alloc(ns);
+	/* Nobody is woken as long as the namespace takes processes. */
+	w.free(others[0]);
+	EXPECT_EQ(0u, shim_ns_woken(ns));
+	shim_disable_pid_allocation(ns);
+	w.free(others[1]);
+	EXPECT_EQ(0u, shim_ns_woken(ns));
+	/* Two are left: perhaps init's last thread and its exited leader. */
+	w.free(others[2]);
+	EXPECT_EQ(1u, shim_ns_woken(ns));
+	w.free(others[3]);
+	EXPECT_EQ(2u, shim_ns_woken(ns));
+	w.free(init);
+	EXPECT_EQ(2u, shim_ns_woken(ns));
+	EXPECT_EQ(0u, shim_ns_allocated(ns));
+}
+
+TEST_F(free_pid, last_pid_of_a_live_namespace_is_worth_a_warning)
+{
+	shim_stats before;
+	{
+		World w;
+		struct pid_namespace *ns = w.new_ns(shim_root());
+		struct pid *init = w.start_init(ns);
+
+		before = stats();
+		testing::internal::CaptureStderr();
+		w.free(init);
+		testing::internal::GetCapturedStderr();
+		EXPECT_EQ(before.warnings + 1, stats().warnings);
+	}
+	/* Expected here, so that nothing is left to complain about. */
+	SetUp();
+}
