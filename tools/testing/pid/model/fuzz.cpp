@@ -4,6 +4,7 @@
  * model.hpp.
  */
 
+#include <cstdlib>
 #include <iostream>
 
 #include "model/model.hpp"

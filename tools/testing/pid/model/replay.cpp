@@ -7,6 +7,8 @@
  * FILE, in the current directory.
  */
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <sstream>
