@@ -38,8 +38,8 @@
  * own, too. From tools/include comes what fits: bit operations, lists, errors,
  * GFP flags.
  */
-#ifndef PID_FAKES_H
-#define PID_FAKES_H
+#ifndef SHIM_FAKES_H
+#define SHIM_FAKES_H
 
 #include <errno.h>
 #include <stdbool.h>
@@ -335,4 +335,4 @@ int wake_up_process(struct task_struct *task);
 #endif
 #define __randomize_layout
 
-#endif /* PID_FAKES_H */
+#endif /* SHIM_FAKES_H */

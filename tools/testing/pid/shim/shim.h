@@ -29,11 +29,11 @@ enum {
 
 #define SHIM_PIDNS_ADDING (1U << 31)
 
-/* A thread is a CPU. The first call in each thread, and the last. */
+/* A thread is a CPU. Each thread calls these first and last. */
 void shim_thread_enter(void);
 void shim_thread_exit(void);
 
-/* User namespaces: who may choose PIDs. */
+/* User namespaces: the capabilities that the caller has there. */
 enum shim_caps {
 	SHIM_CAP_NONE = 0,
 	SHIM_CAP_SYS_ADMIN = 1,
@@ -63,7 +63,7 @@ void shim_ns_set_reaper(struct pid_namespace *ns, bool there);
 unsigned long shim_ns_woken(const struct pid_namespace *ns);
 /* PIDs in use and, until PIDs are disabled, SHIM_PIDNS_ADDING. */
 unsigned int shim_ns_allocated(const struct pid_namespace *ns);
-/* ns_last_pid is one less. */
+/* The IDR cursor: ns_last_pid plus one. */
 unsigned int shim_ns_cursor(const struct pid_namespace *ns);
 void shim_ns_set_cursor(struct pid_namespace *ns, unsigned int cursor);
 /* Write ns_last_pid. */
@@ -124,23 +124,23 @@ uint64_t shim_pid_ino(const struct pid *pid);
 unsigned int shim_pid_refs(const struct pid *pid);
 void shim_get_pid(struct pid *pid);
 void shim_put_pid(struct pid *pid);
-/* Every field that alloc_pid() has to set has its first value. */
+/* Does every field that alloc_pid() has to set have its initial value? */
 bool shim_pid_is_fresh(struct pid *pid);
 
 /* User memory ends here for copy_from_user(); NULL for nowhere. */
 void shim_set_user_end(const void *end);
 
-/* A grace period; then runs the callbacks that this thread has queued. */
+/* Waits for a grace period, then runs the callbacks that this thread has queued. */
 void shim_rcu_barrier(void);
 
-/* Gives this thread's preloaded IDR nodes back; returns their number. */
+/* Frees this thread's preloaded IDR nodes; returns how many there were. */
 unsigned int shim_drop_preloaded(void);
-/* How many radix_tree_preload() keeps. */
+/* How many nodes radix_tree_preload() allocates. */
 unsigned int shim_usual_preload(void);
 
 /*
- * Which of this thread's allocations fail. At first all atomic ones and no
- * sleeping one, so that preloading is really exercised.
+ * Which of this thread's allocations fail. At first all atomic ones do and no
+ * sleeping one does, so that the claim has to use preloaded nodes.
  */
 enum shim_alloc {
 	SHIM_ATOMIC,
@@ -149,12 +149,12 @@ enum shim_alloc {
 
 /* The next @succeed ones succeed, all after them fail; -1: all succeed. */
 void shim_set_alloc(enum shim_alloc kind, long succeed);
-/* The @n th from now, of any kind, fails (once), 1 being the next; 0: none. */
+/* The @n-th allocation from now fails, of either kind; 1 is the next, 0 is none. */
 void shim_fail_nth(unsigned long n);
-/* Is the failure that shim_fail_nth() asked for still to come? */
+/* Has the allocation that shim_fail_nth() wants to fail not been tried yet? */
 bool shim_fail_pending(void);
 
-/* What happened so far, in all threads. */
+/* Counted so far, in all threads unless it says otherwise. */
 struct shim_stats {
 	unsigned long locks;		/* spin locks taken, by this thread */
 	unsigned long atomic;		/* allocations tried, by this thread */
@@ -169,10 +169,11 @@ struct shim_stats {
 void shim_get_stats(struct shim_stats *stats);
 
 /*
- * For bench/hold.cpp, where callgrind collects while the lock is held: the name of
- * the dump that the end of a hold makes, NULL for none; and an empty hold.
+ * For bench/hold.cpp, with which callgrind counts only while a lock is held. Each
+ * unlock writes a dump with this name; NULL: none.
  */
 void shim_hold_name(const char *name);
+/* Takes a lock and drops it, for what the counting costs. */
 void shim_hold_nothing(void);
 
 #ifdef __cplusplus

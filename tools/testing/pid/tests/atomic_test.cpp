@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All levels or none, at once: rows 15 to 23.
+ * A claim takes all levels in one step, or changes nothing: rows 15 to 23.
  */
 
 #include <cerrno>
@@ -16,7 +16,7 @@ TEST_F(alloc_pid, row15_claim_takes_the_lock_once)
 		for (std::size_t size : { 0u, 1u, level + 1 }) {
 			const Pids wanted = ask(size, 1000 + 900 * size);
 
-			/* Atomic allocations succeed: the usual case. */
+			/* Atomic allocations succeed, as they do nearly always. */
 			shim_set_alloc(SHIM_ATOMIC, -1);
 
 			const auto locks = [before = stats().locks] {
@@ -62,7 +62,7 @@ TEST_F(alloc_pid, row16_failed_claim_skips_no_pid)
 	}
 	shim_disable_pid_allocation(nss[0]);
 	EXPECT_EQ(-ENOMEM, w.try_alloc(nss.back()));
-	/* Alive again, for the test only: nothing else has changed. */
+	/* No cursor has moved. */
 	for (std::size_t i = 1; i < 5; i++)
 		EXPECT_EQ(next[4 - i] + 1u, shim_ns_cursor(nss[i]));
 	EXPECT_EQ(next[4] + 1u, shim_ns_cursor(nss[0]));
@@ -90,7 +90,7 @@ TEST_F(alloc_pid, row17_chosen_pid_leaves_the_sequence_alone)
 	w.alloc(nss[1], { last[0] + 1 });
 	EXPECT_EQ(last[0] + 1u, shim_ns_cursor(nss[1]));
 	EXPECT_EQ(last[1] + 2u, shim_ns_cursor(nss[0]));
-	/* What was chosen is passed over. */
+	/* The automatic sequence skips the chosen PID. */
 	EXPECT_EQ((Pids{ last[0] + 2, last[1] + 2 }), numbers(w.alloc(nss[1])));
 }
 

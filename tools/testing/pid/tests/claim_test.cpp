@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Claims that succeed, and those that cannot: rows 11 to 13.
+ * Claims that succeed, and claims that fail: rows 11 to 13.
  */
 
 #include <cerrno>
@@ -129,7 +129,7 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_the_innermost_level)
 	World w;
 	const auto nss = w.chain(1);
 
-	/* The outer levels number on from here, out of the way. */
+	/* Level 0 goes on from here, above the lowered pid_max. */
 	shim_set_pid_max(32768);
 	shim_ns_set_cursor(nss[0], 1000);
 	exhaust(w, nss[1]);
@@ -168,7 +168,7 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_an_outer_level)
 	shim_rcu_barrier();
 	EXPECT_EQ(before, states(nss));
 
-	/* One is given back: it is found, and only once. */
+	/* One is released: the next claim gets it, the one after that gets none. */
 	last = shim_find_pid(200, nss[0]);
 	w.free(last);
 	ASSERT_EQ(0, w.try_alloc(nss[2], { 100 }, &last));

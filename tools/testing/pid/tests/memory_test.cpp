@@ -68,7 +68,7 @@ TEST_F(alloc_pid, row14_preload_that_fails_keeps_no_more_nodes_than_usual)
 	}
 }
 
-/* Nodes that a failed claim has added may stay: they hold no number. */
+/* The states without the nodes: a failed claim may leave nodes that hold no number. */
 static std::vector<NsState> but_nodes(std::vector<NsState> nss)
 {
 	for (NsState &s : nss)

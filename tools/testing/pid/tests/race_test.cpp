@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several threads, each one a CPU, in kernel/pid_alloc.c at once. To be run
- * under ThreadSanitizer, which sees what the checks below don't.
- *
- * The numbers in the names of the tests are the rows of the table in
- * Documentation/userspace-api/set_tid.rst.
+ * Several threads, each one a CPU, run kernel/pid_alloc.c at once. Run this under
+ * ThreadSanitizer, which finds races that the checks below miss.
  */
 
 #include <atomic>
@@ -29,7 +26,7 @@ protected:
 		for (unsigned int i = 0; i < n; i++) {
 			crew.emplace_back([&body, i] {
 				shim_thread_enter();
-				/* Both ways: with and without preloads. */
+				/* Odd threads allocate under the lock, even ones use preloaded nodes. */
 				shim_set_alloc(SHIM_ATOMIC, i % 2 ? -1 : 0);
 				body(i);
 				shim_thread_exit();
@@ -39,7 +36,7 @@ protected:
 			t.join();
 	}
 
-	/* The callbacks of what was freed, now and then. */
+	/* Runs the callbacks of what was freed, every 64 rounds. */
 	static void sometimes_rcu(unsigned int round)
 	{
 		if (round % 64 == 0)
@@ -50,7 +47,7 @@ protected:
 TEST_F(race, row20_exactly_one_caller_wins)
 {
 	constexpr unsigned int callers = 3;
-	/* One PID that all want, at one level or at each. */
+	/* All request the same PID at one level, or at each. */
 	const std::vector<std::vector<Pids>> wanted = {
 		{ { 1000 }, { 1000 }, { 1000 } },
 		{ { 2000, 1000 }, { 2001, 1000 }, { 2002, 1000 } },
@@ -106,7 +103,7 @@ TEST_F(race, row15_nobody_meets_a_part_of_a_claim)
 				granted++;
 			sometimes_rcu(round);
 		}
-		/* Wants one of the four, which is free in truth. */
+		/* Requests one of the four, which is free. */
 		for (unsigned int round = 0; (i == 1 || i == 2) && round < rounds; round++) {
 			struct pid *pid;
 			const int err = shim_alloc_pid(nss[i == 1 ? 4 : 2], doomed.data(), 1, &pid);
@@ -118,7 +115,7 @@ TEST_F(race, row15_nobody_meets_a_part_of_a_claim)
 		}
 		if (i == 1 || i == 2)
 			running--;
-		/* Finds nothing but what was granted. */
+		/* Looks the PIDs up: only granted ones may be found. */
 		while (i == 3 && running) {
 			for (unsigned int level = 1; level <= 4; level++) {
 				struct pid *pid;
@@ -180,7 +177,7 @@ TEST_F(race, lookups_find_whole_pids)
 	threads(4, [&](unsigned int i) {
 		std::mt19937 random(i);
 
-		/* Two that come and go, with a few processes each. */
+		/* Two threads create and end processes, 20 at a time. */
 		if (i < 2) {
 			std::vector<struct pid *> live(20);
 
@@ -216,7 +213,7 @@ TEST_F(race, lookups_find_whole_pids)
 			if (pid) {
 				found++;
 				wrong += shim_pid_nr(pid, at) != nr;
-				/* Each number is there, not only this one. */
+				/* The other levels have their PIDs, too. */
 				for (unsigned int l = 0; l <= shim_pid_level(pid); l++)
 					wrong += shim_pid_nr(pid, l) < 1 ||
 						 shim_pid_ns(pid, l) != nss[l];
@@ -288,11 +285,11 @@ TEST_F(race, row12_nothing_is_granted_after_the_init_is_gone)
 				if (shim_alloc_pid(nss[2], nullptr, 0, &pid))
 					break;
 				late += before;
-				/* True or false, but no surprise. */
+				/* Nothing is attached once the init has gone. */
 				if (before)
 					late += shim_pid_may_attach(pid, nullptr, 0);
 				shim_free_pid(pid);
-				/* The lock is not fair. */
+				/* The lock is not fair: let the others take it. */
 				std::this_thread::yield();
 			}
 		});
@@ -316,7 +313,7 @@ TEST_F(race, row26_write_to_ns_last_pid_is_not_lost)
 			shim_free_pid(pid);
 			sometimes_rcu(round);
 		}
-		/* From one side of @far to the other: the next automatic PID shows it. */
+		/* Write a value below @far, then @far: the cursor shows which one counts. */
 		for (unsigned int round = 0; i == 0 && round < rounds; round++) {
 			const bool low = round % 2;
 
@@ -329,7 +326,7 @@ TEST_F(race, row26_write_to_ns_last_pid_is_not_lost)
 	});
 }
 
-/* Each round has one first process, whoever it is; it fails late in every other one. */
+/* In each round one caller creates the first process. In every other round that fails late. */
 TEST_F(race, row27_one_of_several_creates_the_init)
 {
 	constexpr unsigned int callers = 3;

@@ -18,7 +18,10 @@ TEST_F(alloc_pid, attaching_needs_every_namespace)
 	}
 }
 
-/* Its init cannot exit: no fork() has to read a line that all of them write. */
+/*
+ * The init of level 0 cannot exit, so there is nothing to check. A check would make
+ * every fork() read a cache line that every other fork() writes.
+ */
 TEST_F(alloc_pid, attaching_does_not_look_at_level_0)
 {
 	for (unsigned int level : { 0, 2 }) {
@@ -61,7 +64,7 @@ TEST_F(free_pid, pid_lives_until_readers_are_done)
 
 	shim_read_lock();
 	w.free(pid);
-	/* AddressSanitizer watches. */
+	/* AddressSanitizer reports this if the memory has been freed. */
 	EXPECT_EQ(ask(5), numbers(pid));
 	shim_read_unlock();
 	EXPECT_EQ(before.live_pids, stats().live_pids);
@@ -82,7 +85,7 @@ TEST_F(free_pid, pid_and_its_namespace_live_as_long_as_they_are_held)
 	w.free(held);
 	w.free(init);
 	shim_rcu_barrier();
-	/* The init's is gone, ours and that of @held are there. */
+	/* The init's reference is gone; the test's and that of @held are left. */
 	EXPECT_EQ(refs - 1, shim_ns_refs(ns));
 	EXPECT_EQ(1u, shim_pid_refs(held));
 	shim_put_pid(held);
@@ -114,7 +117,7 @@ TEST_F(free_pid, dying_init_is_woken_when_it_is_alone)
 	shim_disable_pid_allocation(ns);
 	w.free(others[1]);
 	EXPECT_EQ(0u, shim_ns_woken(ns));
-	/* Two are left: perhaps init's last thread and its exited leader. */
+	/* Two are left: they may be the init's last thread and its leader, which has exited. */
 	w.free(others[2]);
 	EXPECT_EQ(1u, shim_ns_woken(ns));
 	w.free(others[3]);
@@ -138,6 +141,6 @@ TEST_F(free_pid, last_pid_of_a_live_namespace_is_worth_a_warning)
 		testing::internal::GetCapturedStderr();
 		EXPECT_EQ(before.warnings + 1, stats().warnings);
 	}
-	/* Expected here, so that nothing is left to complain about. */
+	/* The warning was expected: compare with the state after it. */
 	SetUp();
 }

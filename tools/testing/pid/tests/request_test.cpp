@@ -152,7 +152,7 @@ TEST_F(set_tid, row09_automatic_pid_of_a_namespace_without_init_is_1)
 			EXPECT_EQ(-EINVAL, w.try_alloc(fresh));
 		shim_rcu_barrier();
 		EXPECT_EQ(before, states({ nss[0], nss[1], nss[2], fresh }));
-		/* row 19: nobody else is there, so the next one is the first again. */
+		/* row 19: the namespace is empty again, so the next process gets PID 1. */
 		w.free(claimed);
 		EXPECT_EQ(1, numbers(w.start_init(fresh)).front());
 		EXPECT_EQ(2, numbers(w.alloc(fresh)).front());

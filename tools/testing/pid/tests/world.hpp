@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of kernel/pid_alloc.c share: namespaces that clean up after
- * themselves, and a namespace's state, to compare.
+ * What tests and model share: namespaces and processes that are released at the end,
+ * and the state of a namespace, for comparison.
  *
  * PIDs are written in the order of set_tid[], innermost namespace first.
  */
@@ -48,7 +48,7 @@ struct NsState {
 
 /*
  * The root namespace with its init, and what a test adds to it. The destructor
- * takes everything down in the order that the kernel does.
+ * releases everything in the order in which the kernel does.
  */
 class World {
 public:
@@ -131,7 +131,7 @@ public:
 		return err;
 	}
 
-	/* One that must succeed; otherwise nothing after it makes sense. */
+	/* Throws if the claim fails: nothing after it would make sense. */
 	struct pid *alloc(struct pid_namespace *ns, const Pids &set_tid = {})
 	{
 		struct pid *pid;
