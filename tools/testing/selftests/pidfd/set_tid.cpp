@@ -6,12 +6,10 @@
  * namespace and user makes the call, and hands the command over as a child of
  * the tool's (CLONE_PARENT).
  */
-#include <algorithm>
 #include <optional>
 
 #include "set_tid_lib/capability.hpp"
 #include "set_tid_lib/clock.hpp"
-#include "set_tid_lib/errno.hpp"
 #include "set_tid_lib/fd.hpp"
 #include "set_tid_lib/pidns.hpp"
 #include "set_tid_lib/pids.hpp"
@@ -62,11 +60,10 @@ static void add_namespaces(NsChain &chain, const Options &options, int top_level
 		for (;;) {
 			const int error = chain.add();
 
-			if (error) {
-				const int level = top_level + chain.depth() + 1;
-
-				fail("%s", why_no_namespace(error, level).c_str());
-			}
+			if (error)
+				fail(why_no_namespace(error, top_level + chain.depth() + 1,
+						      chain.deepest().valid()),
+				     error);
 			if (!is_in_the_way(chain.init(chain.depth()), options.pids, target_level))
 				break;
 			in_the_way.push_back(chain.pop());
@@ -78,12 +75,15 @@ static Fd open_namespace_of(pid_t pid)
 {
 	Fd pidfd(syscall(__NR_pidfd_open, pid, 0));
 
-	if (!pidfd.valid())
-		fail("--enter %d: %s (%s)", pid,
-		     errno == ESRCH			? "there is no such process" :
-		     errno == EINVAL || errno == ENOENT ? "this is a thread, not a process" :
-							  "cannot open the process",
-		     errno_name(errno));
+	if (!pidfd.valid()) {
+		const int error = errno;
+		const char *why = error == ESRCH ? "there is no such process" :
+				  error == EINVAL || error == ENOENT ?
+						   "this is a thread, not a process" :
+						   "cannot open the process";
+
+		fail("--enter " + std::to_string(pid) + ": " + why, error);
+	}
 	return pidfd;
 }
 
@@ -101,12 +101,12 @@ static Fd open_namespace_of(pid_t pid)
 }
 
 /*
- * The kernel says what is wrong, but not with which PID. It judges the levels
- * from the innermost outwards, first all for being valid and permitted, then
- * all for being free. So the shortest part of the list that fails in the same
- * way ends with the PID that is to blame: one before it would have made a
- * shorter part fail, and one behind it is not in that part. Parts that succeed
- * cost a child that is gone at once.
+ * The errno says what is wrong, but not with which PID. The kernel validates the
+ * levels from the innermost outwards: first whether all are valid and permitted,
+ * then whether all are free. So the shortest part of the list that fails in the
+ * same way ends with the PID that is the reason: one before it would make a
+ * shorter part fail, and one after it is not in that part. A part that succeeds
+ * creates a child, which exits at once.
  */
 static int count_to_culprit(const Request &request, const Pids &pids, int error)
 {
@@ -140,7 +140,7 @@ static int create_command(const Options &options, const Fd &tool, const Gate &ga
 
 	if (options.user && (outcome.user_error = become_user(*options.user)))
 		return 1;
-	/* Becoming somebody else has undone this. */
+	/* Becoming another user has reset this. */
 	die_with_tool(tool);
 	if (options.new_namespaces)
 		request.flags(CLONE_NEWPID);
@@ -183,12 +183,7 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 	if (chain.deepest().valid()) {
 		scope.emplace(chain.deepest());
 		if (int error = scope->error())
-			fail("cannot enter the PID namespace%s (%s)",
-			     error == EPERM  ? ": needs CAP_SYS_ADMIN" :
-			     error == ESRCH  ? ": the process has ended" :
-			     error == EINVAL ? ": this kernel has none" :
-					       "",
-			     errno_name(error));
+			fail(why_no_entry(error), error);
 	}
 	for (;;) {
 		const Gate go;
@@ -199,11 +194,12 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		});
 
 		if (helper.error)
-			fail("cannot create a process: %s (%s)",
-			     helper.error == ENOMEM ?
-				     "out of memory, or the init of its PID namespace is gone" :
-				     why_no_process(helper.error).c_str(),
-			     errno_name(helper.error));
+			fail("cannot create a process: " +
+				     (helper.error == ENOMEM ?
+					      "out of memory, or the init of its PID "
+					      "namespace is gone" :
+					      why_no_process(helper.error)),
+			     helper.error);
 		if (is_in_the_way(helper.child, options.pids, target_level)) {
 			in_the_way.push_back(std::move(helper.child));
 			continue;
@@ -216,12 +212,77 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 		go.open();
 		const ExitStatus status = helper.child.wait();
 		if (status.signal)
-			fail("the helper was killed by signal %d%s", status.signal,
-			     status.signal == SIGKILL ?
-				     ", as all are in a PID namespace that loses its init" :
-				     "");
+			fail("the helper was killed by signal " + std::to_string(status.signal) +
+			     (status.signal == SIGKILL ?
+				      ", as all are in a PID namespace that loses its init" :
+				      ""));
 		return caller;
 	}
+}
+
+static void listen(std::optional<RefusalTrace> &trace)
+{
+	/* The trace has callers by their PIDs there. */
+	if (const char *missing = missing_initial_pid_ns())
+		fail(std::string("--explain ") + missing);
+	trace.emplace();
+	if (trace->missing())
+		fail(std::string("--explain ") + trace->missing());
+}
+
+/* Fills the chain, and returns the level at which the command is created. */
+static int prepare_namespaces(const Options &options, NsChain &chain)
+{
+	int level = static_cast<int>(nspids_of_self().size()) - 1;
+
+	if (level < 0)
+		fail("cannot read PIDs: is /proc mounted?");
+	if (options.enter) {
+		Fd top = open_namespace_of(*options.enter);
+
+		level = static_cast<int>(nspids(top).size()) - 1;
+		chain = NsChain(std::move(top));
+	}
+	const int target_level = level + options.new_namespaces;
+
+	add_namespaces(chain, options, level, target_level);
+	return target_level;
+}
+
+/* The command is created, and waits at the gate. */
+static Created create(const Options &options, NsChain &chain, const Gate &gate,
+		      const sigset_t &mask)
+{
+	const Shared<Outcome> outcome;
+	std::optional<RefusalTrace> trace;
+	Created created = {};
+
+	if (options.explain)
+		listen(trace);
+
+	const uint64_t start = now_ns();
+	const int target_level = prepare_namespaces(options, chain);
+	created.prepare_ns = now_ns() - start;
+	created.prepared_namespaces = chain.depth();
+
+	const pid_t caller = run_helper(chain, options, target_level, gate, mask, trace, *outcome);
+	if (const int error = outcome->user_error)
+		fail("--user " + std::to_string(*options.user) + ": cannot become this user" +
+			     (error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : ""),
+		     error);
+	if (outcome->error)
+		fail(Refusal(options, target_level, *outcome).text(), outcome->error,
+		     trace ? explain(*trace, caller) : Explanation{});
+	created.clone3_ns = outcome->call_ns;
+
+	const uint64_t read_start = now_ns();
+	Fd pidfd(outcome->pidfd);
+	created.pids = nspids(pidfd);
+	created.read_ns = now_ns() - read_start;
+	created.command = Child(created.pids.empty() ? 0 : created.pids.back(), std::move(pidfd));
+	if (created.pids.empty())
+		fail("cannot read the command's PIDs from /proc");
+	return created;
 }
 
 static int run(const Options &options)
@@ -234,55 +295,22 @@ static int run(const Options &options)
 	sigprocmask(SIG_BLOCK, &forwarded, &mask);
 	const Fd signals(signalfd(-1, &forwarded, SFD_CLOEXEC));
 
-	std::optional<RefusalTrace> trace;
-	if (options.explain) {
-		/* Callers are told by their PIDs there. */
-		if (const char *missing = missing_initial_pid_ns())
-			fail("--explain %s", missing);
-		trace.emplace();
-		if (trace->missing())
-			fail("--explain %s", trace->missing());
-	}
-
+	/* Its inits live until the command has ended. */
 	NsChain chain;
-	int level = static_cast<int>(nspids_of_self().size()) - 1;
-	if (level < 0)
-		fail("cannot read PIDs: is /proc mounted?");
-	if (options.enter) {
-		Fd top = open_namespace_of(*options.enter);
-
-		level = static_cast<int>(nspids(top).size()) - 1;
-		chain = NsChain(std::move(top));
-	}
-	const int target_level = level + options.new_namespaces;
-
-	const uint64_t start = now_ns();
-	add_namespaces(chain, options, level, target_level);
-	const uint64_t namespaces_ns = now_ns() - start;
-
-	const Shared<Outcome> outcome;
 	const Gate gate;
-	const pid_t caller = run_helper(chain, options, target_level, gate, mask, trace, *outcome);
-	if (outcome->user_error)
-		fail("--user %u: cannot become this user%s (%s)", *options.user,
-		     outcome->user_error == EPERM ? ": needs CAP_SETUID and CAP_SETGID" : "",
-		     errno_name(outcome->user_error));
-	if (outcome->error)
-		fail("%s%s", Refusal(options, target_level, *outcome).text().c_str(),
-		     trace ? ("\nset_tid: " + explanation(*trace, caller)).c_str() : "");
-
-	const uint64_t read_start = now_ns();
-	Fd pidfd(outcome->pidfd);
-	const Pids got = nspids(pidfd);
-	const uint64_t read_ns = now_ns() - read_start;
-	Child command(got.empty() ? 0 : got.back(), std::move(pidfd));
-
-	if (got.empty())
-		fail("cannot read the command's PIDs from /proc");
+	Created created;
+	try {
+		created = create(options, chain, gate, mask);
+	} catch (const Failure &failure) {
+		/* Whether or not this can be written, the failure is what counts. */
+		if (options.json)
+			fputs(failure_json(failure).c_str(), stdout);
+		throw;
+	}
 	if (options.report)
-		report(options, got, chain.depth(), namespaces_ns, *outcome, read_ns);
+		print(options.json ? report_json(options, created) : report_text(options, created));
 	gate.open();
-	return wait_for_command(command, signals, options.new_namespaces);
+	return wait_for_command(created.command, signals, options.new_namespaces);
 }
 
 int main(int argc, char **argv)
@@ -290,7 +318,7 @@ int main(int argc, char **argv)
 	try {
 		return run(parse_options(argc, argv));
 	} catch (const Failure &failure) {
-		fprintf(stderr, "set_tid: %s\n", failure.text.c_str());
+		print_failure(failure);
 		return exit_refused;
 	}
 }

@@ -32,6 +32,8 @@
 #include "set_tid_lib/sysctl.hpp"
 #include "set_tid_lib/thread.hpp"
 #include "set_tid_lib/trace.hpp"
+#include "set_tid_lib/command/expect.hpp"
+#include "set_tid_lib/command/json.hpp"
 #include "set_tid_lib/command/run.hpp"
 
 #include <sys/mount.h>
@@ -51,11 +53,6 @@ constexpr int setgroups_nr = __NR_setgroups;
 /*
  * What it is run in
  */
-
-std::string str(long number)
-{
-	return std::to_string(number);
-}
 
 int become_nobody()
 {
@@ -110,32 +107,19 @@ const char *missing_trace()
 {
 	return RefusalTrace().missing();
 }
-
-/* The line that --explain adds, without what it begins with. */
-std::string explained(int level, pid_t in_ns, const std::string &pid, const std::string &why)
-{
-	return "\nset_tid: level " + str(level) + ", namespace " +
-	       std::to_string(pid_ns_inode(in_ns)) + ", " + pid + ": " + why;
-}
-
-std::string in_use(pid_t pid, const std::string &why)
-{
-	return "level 0: PID " + str(pid) + " is in use (EEXIST)" +
-	       explained(0, getpid(), "PID " + str(pid), why);
-}
 } // namespace
 
-/* The command ends like this, and this is all that it says, on stderr. */
-#define EXPECT_SAYS(exit_status, says, command)                                \
-	do {                                                                   \
-		const Ran ran_ = (command).run();                              \
-		EXPECT_TEXT("set_tid: " + std::string(says) + "\n", ran_.err); \
-		EXPECT_TEXT("", ran_.out);                                     \
-		EXPECT_EQ(exit_status, ran_.status);                           \
-	} while (0)
+/* The kernel escapes names already, and no message has such bytes: this is for those to come. */
+TEST(json_of_any_bytes)
+{
+	const std::string_view bytes("\0\x1f ~\x7f\\\"\xc3\xa4", 9);
 
-/* It has not run its command. */
-#define EXPECT_REFUSED(says, command) EXPECT_SAYS(125, says, command)
+	EXPECT_TEXT("\\x00\\x1f ~\\x7f\\x5c\"\\xc3\\xa4", escape_bytes(bytes));
+	EXPECT_TEXT("\"\\u0000\\u001f ~\\u007f\\\\\\\"\\u00c3\\u00a4\"", json_string(bytes));
+	EXPECT_TEXT("-4026531836", json_number("-4026531836"));
+	for (const char *none : { "", "-", "1a", "--1", "1-" })
+		EXPECT_TEXT("null", json_number(none));
+}
 
 FIXTURE(command)
 {
@@ -171,6 +155,8 @@ TEST_F(command, options)
 		{ { "--user", "-1" }, "--user: \"-1\" is not a number" },
 		{ { "--user", "4294967295" },
 		  "--user: 4294967295 is not between 0 and 4294967294" },
+		{ { "--json" }, "--json needs --report or --explain" },
+		{ { "--json", "--report", "--pid", "\xff" }, "--pid: \"\xff\" is not a number" },
 	};
 
 	for (auto [args, says] : wrong) {
@@ -185,6 +171,33 @@ TEST_F(command, options)
 	EXPECT_EQ(0, help.status);
 	EXPECT_EQ(0U, help.out.find("Usage: set_tid [OPTION]... [--] COMMAND"));
 	EXPECT_TEXT("", help.err);
+}
+
+TEST_F(command, version)
+{
+	for (const char *option : { "--version", "-V" }) {
+		const Ran ran = Command({ option }).run();
+
+		EXPECT_EQ(0, ran.status);
+		EXPECT_TEXT("", ran.err);
+		EXPECT_TRUE(ran.out.starts_with("set_tid ") && ran.out.size() > 9);
+		EXPECT_EQ(ran.out.size() - 1, ran.out.find('\n'));
+	}
+}
+
+/* COMMAND does not run then: nobody would know its PIDs. */
+TEST_F(command, output_that_cannot_be_written)
+{
+	const std::vector<std::string> cases[] = {
+		{ "--help" },
+		{ "--version" },
+		{ "--report", "--", "sh", "-c", "echo >&2" },
+		{ "--report", "--json", "--", "sh", "-c", "echo >&2" },
+	};
+
+	for (const auto &args : cases)
+		EXPECT_REFUSED("cannot write to standard output (ENOSPC)",
+			       Command(args).answered(__NR_write, { ENOSPC }));
 }
 
 TEST_F(command, exit_status_of_the_command)
@@ -227,6 +240,52 @@ TEST_F(command, report)
 	for (const char *line : { "\npreparing 1 PID namespace ", "\nreading the PIDs back ",
 				  "\nclone3(), with a new PID namespace ", " us\n1\n" })
 		EXPECT_NE(ran.out.npos, ran.out.find(line)) TH_LOG("%s", ran.out.c_str());
+}
+
+TEST_F(command, report_as_json)
+{
+	const std::string free = str(self->free), prints_pid = "echo $$";
+	const Ran chosen = Command({ "--new-pidns=2", "--pid", "1,42," + free, "--report", "--json",
+				     "--", "sh", "-c", prints_pid })
+				   .run();
+	const Ran automatic = Command({ "-j", "-r", "--", "sh", "-c", prints_pid }).run();
+	const std::string pid = automatic.out.substr(automatic.out.find('\n') + 1);
+
+	EXPECT_EQ(0, chosen.status);
+	EXPECT_TEXT("", chosen.err);
+	EXPECT_TEXT(created(level(0, free, free) + "," + level(1, "42", "42") + "," +
+				    level(2, "1", "1"),
+			    1) +
+			    "1\n",
+		    without_times(chosen.out));
+	EXPECT_EQ(0, automatic.status);
+	EXPECT_TEXT("", automatic.err);
+	EXPECT_TEXT(created(level(0, "null", pid.substr(0, pid.size() - 1)), 0) + pid,
+		    without_times(automatic.out));
+}
+
+/* One line if COMMAND is not started, none for what happens later. */
+TEST_F(command, failure_as_json)
+{
+	EXPECT_SAYS_JSON(125, failed("level 0: PID 1 is in use", "\"EEXIST\""),
+			 "level 0: PID 1 is in use (EEXIST)",
+			 Command({ "--report", "--json", "--pid", "1", "--", "true" }));
+	EXPECT_SAYS_JSON(125, failed("cannot read PIDs: is /proc mounted?", "null"),
+			 "cannot read PIDs: is /proc mounted?",
+			 Command({ "--report", "--json", "--", "true" }).before(without_proc));
+	const Ran ran = Command({ "--report", "--json", "--", "/nowhere/command" }).run();
+
+	EXPECT_EQ(127, ran.status);
+	EXPECT_TEXT("set_tid: /nowhere/command: No such file or directory\n", ran.err);
+	EXPECT_TRUE(ran.out.starts_with("{\"result\":\"created\",") && ran.out.ends_with("}\n"));
+	EXPECT_EQ(ran.out.size() - 1, ran.out.find('\n'));
+	const Ran lost = Command({ "--report", "--json", "--", "true" })
+				 .answered(__NR_waitid, { 0, ECHILD })
+				 .run();
+
+	EXPECT_EQ(125, lost.status);
+	EXPECT_TEXT("set_tid: cannot wait for the command (ECHILD)\n", lost.err);
+	EXPECT_EQ(lost.out.size() - 1, lost.out.find('\n'));
 }
 
 TEST_F(command, rows_of_the_rules)
@@ -356,12 +415,20 @@ TEST_F(command, enter)
 	EXPECT_REFUSED("cannot enter the PID namespace: needs CAP_SYS_ADMIN (EPERM)",
 		       Command({ "--enter", self_pid, "--", "true" }).before(become_nobody));
 	for (const auto &[error, says] :
-	     { std::pair(EINVAL, ": this kernel has none (EINVAL)"), std::pair(EIO, " (EIO)") })
+	     { std::pair(EINVAL,
+			 ": this kernel is older than Linux 5.8, or has no PID namespaces (EINVAL)"),
+	       std::pair(EIO, " (EIO)") })
 		EXPECT_REFUSED(
 			std::string("cannot enter the PID namespace") + says,
 			Command({ "--enter", self_pid, "--", "true" }).before([error = error] {
 				return hide_call(__NR_setns, error);
 			}));
+	EXPECT_REFUSED(
+		"level 2: cannot enter the PID namespace above it: this kernel is older than "
+		"Linux 5.8, or has no PID namespaces (EINVAL)",
+		Command({ "--new-pidns=3", "--", "true" }).before([] {
+			return hide_call(__NR_setns, EINVAL);
+		}));
 	stop = true;
 }
 
@@ -543,45 +610,63 @@ TEST_F(explain, rows_of_the_rules)
 {
 	const std::string free = str(self->free);
 
+	const auto args = [](std::vector<std::string> options) {
+		options.insert(options.end(), { "--", "true" });
+		return options;
+	};
+	EXPECT_EXPLAINED(
+		"2 PIDs requested, but the target namespace is at level 0: at most 1", "EINVAL",
+		(Why{ 0, getpid(), "0", "too-many-pids", "one more than there are levels" }),
+		args({ "--pid", free + ",0" }));
+	for (const char *pid : { "0", "-7" })
+		EXPECT_EXPLAINED(
+			"level 0: PID " + std::string(pid) + " is not positive", "EINVAL",
+			(Why{ 0, getpid(), pid, "out-of-range", "not between 1 and pid_max - 1" }),
+			args({ "--pid", pid }));
+	EXPECT_EXPLAINED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
+			 "namespace that owns it",
+			 "EPERM",
+			 (Why{ 0, getpid(), free, "no-capability",
+			       "the caller has no capability in the user namespace that owns it" }),
+			 args({ "-u", str(nobody), "--pid", free }));
+	const std::string limit = "no more processes: a limit is reached or PIDs have run out",
+			  nothing = limit + " (EAGAIN)\nset_tid: the kernel says nothing: it was "
+					    "not the PIDs";
 	EXPECT_REFUSED(
-		"2 PIDs requested, but the target namespace is at level 0: at most 1 (EINVAL)" +
-			explained(0, getpid(), "PID 0", "one more than there are levels"),
-		Command({ "-x", "--pid", free + ",0", "--", "true" }));
-	EXPECT_REFUSED("level 0: PID 0 is not positive (EINVAL)" +
-			       explained(0, getpid(), "PID 0", "not between 1 and pid_max - 1"),
-		       Command({ "-x", "--pid", "0", "--", "true" }));
-	EXPECT_REFUSED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
-		       "namespace that owns it (EPERM)" +
-			       explained(0, getpid(), "PID " + free,
-					 "the caller has no capability in the user namespace that "
-					 "owns it"),
-		       Command({ "-x", "-u", str(nobody), "--pid", free, "--", "true" }));
-	EXPECT_REFUSED(
-		"no more processes: a limit is reached or PIDs have run out (EAGAIN)\n"
-		"set_tid: the kernel says nothing: it was not the PIDs",
+		nothing,
 		Command({ "-x", "-u", str(nobody), "--", "true" }).before(allow_no_processes));
+	EXPECT_SAYS_JSON(
+		125, failed(limit, "\"EAGAIN\""), nothing,
+		Command({ "-x", "-j", "-u", str(nobody), "--", "true" }).before(allow_no_processes));
 	/* Nobody is in that namespace, so nobody can tell its inode. */
-	const Ran ran = Command({ "-x", "--new-pidns", "--pid", "2," + free, "--", "true" }).run();
+	const Ran ran =
+		Command({ "-x", "-j", "--new-pidns", "--pid", "2," + free, "--", "true" }).run();
 	EXPECT_EQ(125, ran.status);
 	EXPECT_TRUE(ran.err.ends_with(
 		", PID 2: as long as the namespace has no init, 1 is its only PID\n"))
 	TH_LOG("%s", ran.err.c_str());
+	EXPECT_TRUE(ran.out.ends_with(
+		",\"pid\":2,\"reason\":\"no-init-yet\",\"holder\":null,\"text\":\"as long as "
+		"the namespace has no init, 1 is its only PID\"}}\n"))
+	TH_LOG("%s", ran.out.c_str());
 }
 
 TEST_F(explain, held_by_a_process_of_any_name)
 {
 	static constexpr std::pair<const char *, const char *> names[] = {
-		{ "sleeper", " (sleeper)" },
-		{ "", ", whose name is empty" },
-		{ "\n", " (\\x0a)" },
-		{ "\x1b[31mred", " (\\x1b[31mred)" },
-		{ "\xff\xff", " (\\xff\\xff)" },
-		{ "holder=none", " (holder=none)" },
-		{ "reason=", " (reason=)" },
-		{ "a\\b) Z (", " (a\\x5cb)\\x20Z\\x20()" },
+		{ "sleeper", "sleeper" },
+		{ "", "" },
+		{ "\n", "\\x0a" },
+		{ "\x1b[31mred", "\\x1b[31mred" },
+		{ "\xff\xff", "\\xff\\xff" },
+		{ "\xc3\xa4", "\\xc3\\xa4" },
+		{ "holder=none", "holder=none" },
+		{ "reason=", "reason=" },
+		{ "a\\b) Z (", "a\\x5cb)\\x20Z\\x20(" },
+		{ "\",\"pid\":1,\"\\", "\",\"pid\":1,\"\\x5c" },
 	};
 
-	for (const auto &[raw, told] : names) {
+	for (const auto &[raw, name] : names) {
 		const Shared<std::atomic<bool>> named;
 		const Fd creator = own_pidfd();
 		Spawned holder = run_in_child([&, raw = raw] {
@@ -592,8 +677,11 @@ TEST_F(explain, held_by_a_process_of_any_name)
 
 		ASSERT_ERRNO(0, holder.error);
 		ASSERT_TRUE(wait_until([&] { return named->load(); }));
-		EXPECT_REFUSED(in_use(pid, "held by process " + str(pid) + told),
-			       Command({ "-x", "--pid", str(pid), "--", "true" }));
+		EXPECT_IN_USE(pid,
+			      "held by process " + str(pid) +
+				      (*name ? " (" + std::string(name) + ")" :
+					       ", whose name is empty"),
+			      holder_json("process", pid, pid, name));
 	}
 }
 
@@ -619,20 +707,20 @@ TEST_F(explain, held_by_what_ps_does_not_show_as_a_process)
 
 	zombie.child.wait_zombie();
 	ASSERT_TRUE(wait_until([&] { return state_in("/proc/" + str(left) + "/stat") == 'Z'; }));
-	const std::string name = read_file("/proc/self/task/" + str(tid) + "/comm");
-	EXPECT_REFUSED(in_use(tid, "held by thread " + str(tid) + " (" +
-					   name.substr(0, name.size() - 1) + ") of process " +
-					   str(getpid())),
-		       Command({ "-x", "--pid", str(tid), "--", "true" }));
-	EXPECT_REFUSED(in_use(left,
-			      "held by process " + str(left) +
-				      " (test), of which the first thread has exited, not the "
-				      "others: to kill its parent, or to wait for it, does "
-				      "not free the PID"),
-		       Command({ "-x", "--pid", str(left), "--", "true" }));
-	EXPECT_REFUSED(in_use(dead, "held by zombie " + str(dead) +
-					    " (test), until its parent waits for it"),
-		       Command({ "-x", "--pid", str(dead), "--", "true" }));
+	const std::string comm = read_file("/proc/self/task/" + str(tid) + "/comm"),
+			  name = comm.substr(0, comm.size() - 1);
+	EXPECT_IN_USE(tid,
+		      "held by thread " + str(tid) + " (" + name + ") of process " + str(getpid()),
+		      holder_json("thread", tid, getpid(), name));
+	EXPECT_IN_USE(left,
+		      "held by process " + str(left) +
+			      " (test), of which the first thread has exited, not the "
+			      "others: to kill its parent, or to wait for it, does "
+			      "not free the PID",
+		      holder_json("exited-leader", left, left, "test"));
+	EXPECT_IN_USE(dead,
+		      "held by zombie " + str(dead) + " (test), until its parent waits for it",
+		      holder_json("zombie", dead, dead, "test"));
 	stop = true;
 }
 
@@ -658,9 +746,10 @@ TEST_F(explain, held_by_a_group_or_a_session)
 
 		ASSERT_ERRNO(0, leader.error);
 		ASSERT_EQ(0, leader.child.wait().code);
-		EXPECT_REFUSED(in_use(gone, "only a process " + kind + " has it: process " +
-						    str(*member) + " (test) is in it"),
-			       Command({ "-x", "--pid", str(gone), "--", "true" }));
+		EXPECT_IN_USE(gone,
+			      "only a process " + kind + " has it: process " + str(*member) +
+				      " (test) is in it",
+			      holder_json(kind, *member, *member, "test"));
 		Child(*member).kill();
 	}
 }
@@ -671,19 +760,18 @@ TEST_F(explain, held_by_nobody_yet)
 	StandingCall call(self->chain->ns(1), { 1001, self->free });
 
 	ASSERT_TRUE(call.stands());
-	EXPECT_REFUSED(in_use(self->free,
-			      "nobody has it any more, or its process is only being made"),
-		       Command({ "-x", "--pid", str(self->free), "--", "true" }));
+	EXPECT_IN_USE(self->free, "nobody has it any more, or its process is only being made",
+		      "null");
 	EXPECT_ERRNO(0, call.finish());
 }
 
 /* As row13 of set_tid_trace_test has it: level 1 has one number to give, and that is taken. */
 TEST_F(explain, no_automatic_pid_left)
 {
-	const std::string says =
-		"no more processes: a limit is reached or PIDs have run out (EAGAIN)" +
-		explained(1, self->chain->init(1).pid(), "automatic PID", "none is left");
-	const std::string target = str(self->chain->init(2).pid());
+	const Why why = { 1, self->chain->init(1).pid(), "", "none-free", "none is left" };
+	const std::vector<std::string> args = { "--enter", str(self->chain->init(2).pid()),
+						"--pid",   "5",
+						"--",	   "true" };
 	Sysctl limit("kernel/pid_max");
 	Spawned only;
 	auto exhaust = [&](int nth, pid_t) {
@@ -693,14 +781,15 @@ TEST_F(explain, no_automatic_pid_left)
 			run_in_child([] { return set_last_pid(300); }).child.wait();
 		return 0;
 	};
+	auto with_pids = [&] { return limit.set(limit.saved()); };
 
 	{
 		const ChildrenIn scope(self->chain->ns(1));
 		only = Request{}.pids({ 300 }).sleeping();
 	}
 	EXPECT_ERRNO(0, only.error);
-	EXPECT_REFUSED(says, Command({ "-x", "--enter", target, "--pid", "5", "--", "true" })
-				     .answered(__NR_clone3, exhaust));
+	EXPECT_EXPLAINED("no more processes: a limit is reached or PIDs have run out", "EAGAIN",
+			 why, args, .before(with_pids).answered(__NR_clone3, exhaust));
 }
 
 TEST_HARNESS_MAIN

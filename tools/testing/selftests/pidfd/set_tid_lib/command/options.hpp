@@ -6,64 +6,50 @@
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_OPTIONS_HPP
 
 #include <getopt.h>
-#include <stdarg.h>
 
 #include <charconv>
 #include <optional>
 
-#include "../capability.hpp"
-#include "../pids.hpp"
-#include "../requirement.hpp"
+#include "failure.hpp"
 
-/* As env(1) has them. */
-enum {
-	exit_refused = 125,
-	exit_cannot_run = 126,
-	exit_not_found = 127,
-};
+/* Whoever builds the command gives it a version: -DSET_TID_VERSION='"1.0"'. */
+#ifndef SET_TID_VERSION
+#define SET_TID_VERSION "unknown"
+#endif
 
 inline constexpr char usage[] =
 	"Usage: set_tid [OPTION]... [--] COMMAND [ARGUMENT]...\n"
 	"Run COMMAND with chosen PIDs.\n"
 	"\n"
-	"  -p, --pid PID[,PID]...   the PIDs, innermost namespace first; levels further\n"
-	"                           out get whatever is free\n"
+	"  -p, --pid PID[,PID]...   the PIDs, innermost namespace first; outer levels that\n"
+	"                           are not named get any free PID\n"
 	"  -n, --new-pidns[=N]      create N (1) PID namespaces, each inside the other,\n"
 	"                           and run COMMAND as the first process of the last\n"
 	"  -e, --enter PID          start from the PID namespace of process PID\n"
-	"  -u, --user UID           become this user, without capabilities, before asking\n"
-	"  -x, --explain            if the request is refused, tell what the kernel says of\n"
-	"                           it: level, namespace, who has the PID (takes tracefs)\n"
-	"  -r, --report             tell what was requested, what came of it, and how long\n"
-	"                           it took\n"
+	"  -u, --user UID           become this user, without capabilities, before the call\n"
+	"  -x, --explain            if the request is refused, also show what the kernel\n"
+	"                           reports: level, namespace, reason, who has the PID\n"
+	"  -r, --report             show the requested PIDs, the PIDs that COMMAND got, and\n"
+	"                           how long that took\n"
+	"  -j, --json               with --report or --explain: write the report, or why\n"
+	"                           COMMAND is not run, as a line of JSON\n"
 	"  -h, --help               show this text\n"
+	"  -V, --version            show the version\n"
 	"\n"
 	"Level 0 is the PID namespace that /proc belongs to, a new namespace is one level\n"
 	"further in. Choosing PIDs takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the\n"
 	"user namespaces that own the levels.\n"
 	"\n"
-	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if the\n"
-	"request was refused, 126 if COMMAND cannot be run, 127 if it was not found.\n"
+	"This works on any Linux since 5.5. CAP_CHECKPOINT_RESTORE exists since 5.9.\n"
+	"--enter and --new-pidns=N with N above 1 take Linux 5.8. --explain takes tracefs\n"
+	"and a kernel with the trace event set_tid_refused.\n"
+	"\n"
+	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if COMMAND\n"
+	"was not run because of an error or a refused request, 126 if COMMAND cannot be\n"
+	"executed, 127 if it was not found.\n"
 	"\n"
 	"Two namespaces below this one, and a process that is 1, 42 and 31496 in them:\n"
 	"  set_tid --pid 1,42,31496 --new-pidns=2 --report -- sleep 1\n";
-
-/* Why the command is not run, in one line. */
-struct Failure {
-	std::string text;
-};
-
-/* By exception, so that children and namespaces are gone when the tool is. */
-[[noreturn, gnu::format(printf, 1, 2)]] inline void fail(const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	throw Failure{ text };
-}
 
 struct Options {
 	Pids pids;
@@ -72,11 +58,12 @@ struct Options {
 	std::optional<uid_t> user;
 	bool report = false;
 	bool explain = false;
+	bool json = false;
 	char **command = nullptr;
 };
 
 template <typename Number>
-Number parse_number(const char *option, std::string_view text, Number lowest, Number highest)
+Number parse_number(const std::string &option, std::string_view text, Number lowest, Number highest)
 {
 	const char *end = text.data() + text.size();
 	const std::string shown(text);
@@ -84,14 +71,14 @@ Number parse_number(const char *option, std::string_view text, Number lowest, Nu
 	const auto result = std::from_chars(text.data(), end, number);
 
 	if (text.empty() || result.ec == std::errc::invalid_argument || result.ptr != end)
-		fail("%s: \"%s\" is not a number", option, shown.c_str());
+		fail(option + ": \"" + shown + "\" is not a number");
 	if (result.ec != std::errc() || number < lowest || number > highest)
-		fail("%s: %s is not between %s and %s", option, shown.c_str(),
-		     std::to_string(lowest).c_str(), std::to_string(highest).c_str());
+		fail(option + ": " + shown + " is not between " + std::to_string(lowest) + " and " +
+		     std::to_string(highest));
 	return number;
 }
 
-/* The kernel is the judge of the numbers: any that fits a pid_t goes. */
+/* The kernel validates the numbers: any that fits a pid_t is passed on. */
 inline Pids parse_pids(std::string_view text)
 {
 	Pids pids;
@@ -107,59 +94,72 @@ inline Pids parse_pids(std::string_view text)
 	}
 }
 
+inline void take_option(int c, Options &options)
+{
+	switch (c) {
+	case 'p':
+		if (!options.pids.empty())
+			fail("--pid is given twice");
+		options.pids = parse_pids(optarg);
+		break;
+	case 'n':
+		options.new_namespaces =
+			optarg ? parse_number<int>("--new-pidns", optarg, 1, max_pid_ns_level) : 1;
+		break;
+	case 'e':
+		options.enter = parse_number<pid_t>("--enter", optarg, 1, INT32_MAX);
+		break;
+	case 'u':
+		/* The highest number stands for "no user". */
+		options.user = parse_number<uid_t>("--user", optarg, 0, UINT32_MAX - 1);
+		break;
+	case 'x':
+		options.explain = true;
+		break;
+	case 'r':
+		options.report = true;
+		break;
+	case 'j':
+		options.json = true;
+		break;
+	case 'h':
+		print(usage);
+		exit(0);
+	case 'V':
+		print("set_tid " SET_TID_VERSION "\n");
+		exit(0);
+	default:
+		/* getopt_long() has printed what is wrong. */
+		fputs("Try \"set_tid --help\".\n", stderr);
+		exit(exit_refused);
+	}
+}
+
 inline Options parse_options(int argc, char **argv)
 {
-	static const option options[] = {
+	static const option known[] = {
 		{ "pid", required_argument, nullptr, 'p' },
 		{ "new-pidns", optional_argument, nullptr, 'n' },
 		{ "enter", required_argument, nullptr, 'e' },
 		{ "user", required_argument, nullptr, 'u' },
-		{ "report", no_argument, nullptr, 'r' },
 		{ "explain", no_argument, nullptr, 'x' },
+		{ "report", no_argument, nullptr, 'r' },
+		{ "json", no_argument, nullptr, 'j' },
 		{ "help", no_argument, nullptr, 'h' },
+		{ "version", no_argument, nullptr, 'V' },
 		{},
 	};
-	Options parsed;
+	Options options;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+p:n::e:u:xrh", options, nullptr)) != -1) {
-		switch (c) {
-		case 'p':
-			if (!parsed.pids.empty())
-				fail("--pid is given twice");
-			parsed.pids = parse_pids(optarg);
-			break;
-		case 'n':
-			parsed.new_namespaces = optarg ? parse_number<int>("--new-pidns", optarg, 1,
-									   max_pid_ns_level) :
-							 1;
-			break;
-		case 'e':
-			parsed.enter = parse_number<pid_t>("--enter", optarg, 1, INT32_MAX);
-			break;
-		case 'u':
-			/* The highest number stands for "no user". */
-			parsed.user = parse_number<uid_t>("--user", optarg, 0, UINT32_MAX - 1);
-			break;
-		case 'x':
-			parsed.explain = true;
-			break;
-		case 'r':
-			parsed.report = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			/* getopt_long() has said what is wrong. */
-			fputs("Try \"set_tid --help\".\n", stderr);
-			exit(exit_refused);
-		}
-	}
+	while ((c = getopt_long(argc, argv, "+p:n::e:u:xrjhV", known, nullptr)) != -1)
+		take_option(c, options);
+	if (options.json && !options.report && !options.explain)
+		fail("--json needs --report or --explain");
 	if (optind == argc)
 		fail("no command given; try \"set_tid --help\"");
-	parsed.command = argv + optind;
-	return parsed;
+	options.command = argv + optind;
+	return options;
 }
 
 #endif /* SELFTESTS_PIDFD_SET_TID_COMMAND_OPTIONS_HPP */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The command set_tid: what its processes tell each other.
+ * The command set_tid: what its processes share.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_OUTCOME_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_OUTCOME_HPP
@@ -30,7 +30,7 @@ private:
 	Shared<std::atomic<int>> state_;
 };
 
-/* What the helper found out. */
+/* What came of the call that the helper made. */
 struct Outcome {
 	int error = 0; /* of clone3() */
 	int user_error = 0; /* of becoming the user */

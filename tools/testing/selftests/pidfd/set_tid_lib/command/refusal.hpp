@@ -13,6 +13,10 @@ inline bool has_seccomp_filter()
 	return read_file("/proc/self/status").find("\nSeccomp:\t2\n") != std::string::npos;
 }
 
+/* The answer of setns() to a pidfd. */
+inline constexpr char no_entry_by_pidfd[] =
+	"this kernel is older than Linux 5.8, or has no PID namespaces";
+
 /* How clone3() fails for reasons that have nothing to do with what is asked of it. */
 inline std::string why_no_process(int error)
 {
@@ -22,7 +26,7 @@ inline std::string why_no_process(int error)
 	case ENOSYS:
 		return filtered ? "this kernel has no clone3(), or a seccomp filter hides it, as "
 				  "those of container runtimes do" :
-				  "this kernel has no clone3()";
+				  "this kernel has no clone3(): set_tid needs Linux 5.5";
 	case EPERM:
 		return filtered ? "clone3() is forbidden here, perhaps by a seccomp filter" :
 				  "clone3() is forbidden here";
@@ -39,10 +43,7 @@ public:
 	{
 	}
 
-	std::string text() const { return words() + " (" + errno_name(outcome_.error) + ")"; }
-
-private:
-	std::string words() const
+	std::string text() const
 	{
 		if (outcome_.error == E2BIG)
 			return "this kernel's clone3() does not know set_tid";
@@ -54,7 +55,8 @@ private:
 		return about_pid();
 	}
 
-	/* The call fails without any chosen PID just the same. */
+private:
+	/* The call fails in the same way without any chosen PID. */
 	std::string not_about_pids() const
 	{
 		const bool new_ns = options_.new_namespaces;
@@ -127,26 +129,45 @@ private:
 	const Outcome &outcome_;
 };
 
-inline std::string why_no_namespace(int error, int level)
+/* From outside: the call is made in another namespace, that of the level above. */
+inline std::string why_no_namespace(int error, int level, bool from_outside)
 {
-	const std::string name = "level " + std::to_string(level);
+	const std::string name = "level " + std::to_string(level) + ": ";
 
 	switch (error) {
 	case EPERM:
-		return name + ": a new PID namespace needs CAP_SYS_ADMIN (EPERM)";
+		return name + "a new PID namespace needs CAP_SYS_ADMIN";
 	case ENOSPC:
-		return name + ": no more PID namespaces: 32 levels or "
-			      "user.max_pid_namespaces are reached (ENOSPC)";
+		return name + "no more PID namespaces: 32 levels or user.max_pid_namespaces are "
+			      "reached";
 	case ENOMEM:
-		return name + ": out of memory, or the init of the level above is gone "
-			      "(ENOMEM)";
+		return name + "out of memory, or the init of the level above is gone";
 	case EINVAL:
-		return name + ": this kernel has no PID namespaces, or the caller's children "
-			      "are created in another one than its own (EINVAL)";
+		if (from_outside)
+			return name +
+			       "cannot enter the PID namespace above it: " + no_entry_by_pidfd;
+		return name + "this kernel has no PID namespaces, or the caller's children are "
+			      "created in another one than its own";
 	case ENOSYS:
-		return name + ": " + why_no_process(error) + " (ENOSYS)";
+		return name + why_no_process(error);
 	}
-	return name + ": cannot create a PID namespace (" + errno_name(error) + ")";
+	return name + "cannot create a PID namespace";
+}
+
+/* Why no process can be sent to a PID namespace. */
+inline std::string why_no_entry(int error)
+{
+	std::string text = "cannot enter the PID namespace";
+
+	switch (error) {
+	case EPERM:
+		return text + ": needs CAP_SYS_ADMIN";
+	case ESRCH:
+		return text + ": the process has ended";
+	case EINVAL:
+		return text + ": " + no_entry_by_pidfd;
+	}
+	return text;
 }
 
 #endif /* SELFTESTS_PIDFD_SET_TID_COMMAND_REFUSAL_HPP */

@@ -19,8 +19,8 @@ inline sigset_t forwarded_signals()
 	return set;
 }
 
-/* Whether a process handles, ignores or has blocked a signal. */
-inline bool has_a_mind_of_its_own(pid_t pid, int signal)
+/* Whether a process handles, ignores or blocks a signal. */
+inline bool handles_or_blocks(pid_t pid, int signal)
 {
 	const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
 
@@ -43,10 +43,10 @@ inline void forward(const signalfd_siginfo &info, const Child &command, bool is_
 	if (info.ssi_code != SI_KERNEL)
 		command.kill(signal);
 	/*
-	 * These signals end a process that does not care about them, but not
-	 * the first process of a PID namespace. It ends here all the same.
+	 * By default these signals end a process, but not the first process of
+	 * a PID namespace. Here they end that one, too.
 	 */
-	if (is_init && !has_a_mind_of_its_own(command.pid(), signal))
+	if (is_init && !handles_or_blocks(command.pid(), signal))
 		command.kill(SIGKILL);
 }
 
@@ -69,7 +69,7 @@ inline int wait_for_command(Child &command, const Fd &signals, bool is_init)
 	const ExitStatus status = command.wait();
 
 	if (status.error)
-		fail("cannot wait for the command (%s)", errno_name(status.error));
+		fail("cannot wait for the command", status.error);
 	return status.signal ? 128 + status.signal : status.code;
 }
 
