@@ -22,12 +22,14 @@ export MUTANTS ?=
 export ONLY ?=
 export CRIU_SRC ?=
 export ZDTM ?=
+export PREFIX ?= /usr/local
+export DESTDIR ?=
 # As it was typed: $$ in it is for the guest's shell, not for make.
 override CMD := $(value CMD)
 export CMD
 
 locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check results clean
-.PHONY: help setup shell $(locked)
+.PHONY: help setup shell set_tid install $(locked)
 .NOTPARALLEL:
 
 help:
@@ -51,6 +53,10 @@ help:
 #:                  another Debian suite): build/results/bench.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
+#: make set_tid     the command alone, for any Linux since 5.5: build/set_tid. It takes g++, no
+#:                  kernel tree and no package of ours; VERSION=x is what --version prints
+#: make install     the same, with its manual page and its completion for bash, in PREFIX
+#:                  (/usr/local) below DESTDIR
 #:
 #: make tree        get Linux 6.12, apply the overlay: build/linux
 #: make kernel      build it: build/obj
@@ -73,7 +79,8 @@ help:
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
-#:                  native-count native-hold fuzz mutants bench-report gitignore spdx; default: all
+#:                  native-count native-hold fuzz mutants bench-report gitignore spdx command
+#:                  man-page; default: all
 #: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
@@ -164,3 +171,9 @@ setup:
 shell:
 	@scripts/lib/with-lock $(MAKE) --no-print-directory guest
 	@NAME=shell scripts/vm/boot "$${CMD:-shell}"
+
+set_tid:
+	@scripts/build/set-tid-command build
+
+install:
+	@scripts/build/set-tid-command install
