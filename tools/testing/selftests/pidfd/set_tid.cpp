@@ -6,7 +6,6 @@
  * namespace and user makes the call, and hands the command over as a child of
  * the tool's (CLONE_PARENT).
  */
-#include <optional>
 
 #include "set_tid_lib/capability.hpp"
 #include "set_tid_lib/clock.hpp"
@@ -27,6 +26,22 @@
 #include "set_tid_lib/command/refusal.hpp"
 #include "set_tid_lib/command/report.hpp"
 #include "set_tid_lib/command/signals.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 /*
  * The namespaces

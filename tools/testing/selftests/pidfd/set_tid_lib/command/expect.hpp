@@ -7,6 +7,16 @@
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_EXPECT_HPP
 
 #include "run.hpp"
+#include "../harness.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../requirement.hpp"
+
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
 
 inline std::string str(long number)
 {

@@ -7,6 +7,14 @@
 
 #include "failure.hpp"
 #include "json.hpp"
+#include "../proc.hpp"
+#include "../trace.hpp"
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
 
 /*
  * Names are shown as the kernel escapes them: any process can choose one, and this

@@ -8,6 +8,12 @@
 #include "../errno.hpp"
 #include "../requirement.hpp"
 
+#include <errno.h>
+#include <stdio.h>
+
+#include <string>
+#include <utility>
+
 /* The same numbers as env(1) uses. */
 enum {
 	exit_refused = 125,

@@ -5,6 +5,8 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_JSON_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_JSON_HPP
 
+#include "../pids.hpp"
+
 #include <stdint.h>
 #include <stdio.h>
 

@@ -5,12 +5,20 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_OPTIONS_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_OPTIONS_HPP
 
+#include "failure.hpp"
+#include "../capability.hpp"
+#include "../pids.hpp"
+#include "../requirement.hpp"
+#include "../trace.hpp"
+
 #include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <charconv>
 #include <optional>
-
-#include "failure.hpp"
+#include <string>
+#include <string_view>
 
 /* Whoever builds the command gives it a version: -DSET_TID_VERSION='"1.0"'. */
 #ifndef SET_TID_VERSION

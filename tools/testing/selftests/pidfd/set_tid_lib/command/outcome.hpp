@@ -7,6 +7,14 @@
 
 #include "../shared.hpp"
 
+#include <linux/futex.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+
 /* Closed at first; once open, it lets everybody pass. */
 class Gate {
 public:

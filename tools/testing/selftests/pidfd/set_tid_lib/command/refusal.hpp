@@ -7,6 +7,15 @@
 
 #include "options.hpp"
 #include "outcome.hpp"
+#include "../capability.hpp"
+#include "../file.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../requirement.hpp"
+
+#include <errno.h>
+
+#include <string>
 
 inline bool has_seccomp_filter()
 {

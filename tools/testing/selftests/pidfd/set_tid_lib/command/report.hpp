@@ -7,6 +7,15 @@
 
 #include "json.hpp"
 #include "options.hpp"
+#include "../errno.hpp"
+#include "../pids.hpp"
+#include "../process.hpp"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include <string>
+#include <vector>
 
 /* What a successful request has made. */
 struct Created {

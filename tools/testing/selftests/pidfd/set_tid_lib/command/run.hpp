@@ -6,9 +6,6 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_RUN_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_RUN_HPP
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-
 #include "../clock.hpp"
 #include "../errno.hpp"
 #include "../fd.hpp"
@@ -18,6 +15,27 @@
 #include "../shared.hpp"
 #include "../spawn.hpp"
 #include "../syscall.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 /* The one that is installed beside this program, 32-bit like it. */
 inline std::string command_path()

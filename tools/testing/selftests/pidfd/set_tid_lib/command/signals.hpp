@@ -5,9 +5,21 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_SIGNALS_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_SIGNALS_HPP
 
-#include <sys/signalfd.h>
-
 #include "options.hpp"
+#include "../fd.hpp"
+#include "../file.hpp"
+#include "../pids.hpp"
+#include "../process.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
 
 inline sigset_t forwarded_signals()
 {
