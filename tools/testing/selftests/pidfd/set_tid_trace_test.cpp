@@ -192,10 +192,13 @@ TEST_F(trace, row10_no_capability)
 
 TEST_F(trace, row11_a_process)
 {
-	const pid_t init = self->chain->init(1).pid();
+	const pid_t init = self->chain->init(1).pid(), innermost = self->chain->init(2).pid();
 	const ChildrenIn scope(self->chain->ns(2));
 
 	ASSERT_ERRNO(0, scope.error());
+	EXPECT_REPORTED(refused(2, innermost, 1, EEXIST, "in-use",
+				held_by("process", innermost, own_comm())),
+			EEXIST, Request{}.pids({ 1, free_b, find_free_pid() }));
 	EXPECT_REPORTED(refused(1, init, 1, EEXIST, "in-use", held_by("process", init, own_comm())),
 			EEXIST, Request{}.pids({ free_a, 1, find_free_pid() }));
 	EXPECT_REPORTED(refused(0, getpid(), getpid(), EEXIST, "in-use",
