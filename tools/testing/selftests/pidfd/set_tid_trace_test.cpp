@@ -4,7 +4,7 @@
  * with the level that refuses it, the reason and, if the PID is in use, its holder.
  */
 #include "set_tid_lib/harness.hpp"
-#include "set_tid_fail_alloc.hpp"
+#include "set_tid_lib/fault/fail_alloc.hpp"
 #include "set_tid_lib/capability.hpp"
 #include "set_tid_lib/clock.hpp"
 #include "set_tid_lib/fd.hpp"

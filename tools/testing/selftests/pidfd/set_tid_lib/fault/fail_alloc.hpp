@@ -2,23 +2,10 @@
 /*
  * For tests: memory that runs out when and where they want.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
-#define SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
 
-#include "set_tid_lib/fd.hpp"
-#include "set_tid_lib/file.hpp"
-#include "set_tid_lib/process.hpp"
-#include "set_tid_lib/syscall.hpp"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
+#include "../../set_tid.hpp"
 
 /*
  * Allocations that fail, of slab objects and of pages. The settings are those of
@@ -127,4 +114,4 @@ int attempt_armed(const clone_args &args, Arm arm, Disarm disarm)
 	return 0;
 }
 
-#endif /* SELFTESTS_PIDFD_SET_TID_FAIL_ALLOC_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP */
