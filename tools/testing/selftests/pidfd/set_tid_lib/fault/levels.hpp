@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Children and PIDs at the levels of a chain of namespaces.
+ */
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LEVELS_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LEVELS_HPP
+
+#include "aftermath.hpp"
+
+/* Free PIDs for the levels from innermost out to 0, far from the automatic ones. */
+inline Pids pids_for_levels(int innermost)
+{
+	Pids pids;
+
+	for (int level = innermost; level > 0; level--)
+		pids.push_back(pid_max() - 2 - level);
+	pids.push_back(find_free_pid());
+	return pids;
+}
+
+/* Whether each of these can be had, at levels outwards from a namespace. */
+inline int claim_in(const Fd &ns, const Pids &pids)
+{
+	const ChildrenIn scope(ns);
+
+	return scope.error() ? scope.error() : Request{}.pids(pids).attempt();
+}
+
+/* Children are created in the deepest level of a chain, if it has any. */
+inline std::unique_ptr<ChildrenIn> enter(const NsChain &chain)
+{
+	return chain.depth() ? std::make_unique<ChildrenIn>(chain.deepest()) : nullptr;
+}
+
+/*
+ * Has the automatic PIDs of all levels but 0 go on where an IDR has no leaf yet.
+ * From the innermost level out: at the others, a process there is one more.
+ */
+inline void to_new_nodes(const NsChain &chain, std::unique_ptr<ChildrenIn> &scope,
+			 Aftermath &aftermath)
+{
+	constexpr pid_t leaf = 64;
+	static pid_t last = 5 * leaf - 1;
+	pid_t outermost = 0;
+
+	scope.reset();
+	last += leaf;
+	for (int level = chain.depth(); level; level--) {
+		Spawned task = chain.run_at(level, [&] { return set_last_pid(last); });
+
+		outermost = task.child.pid();
+		task.child.wait();
+	}
+	aftermath.sequences_are_at(last, chain.depth(), outermost);
+	scope = enter(chain);
+}
+
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LEVELS_HPP */
