@@ -11,6 +11,7 @@
 #include "set_tid.hpp"
 #include "set_tid_lib/fault/aftermath.hpp"
 #include "set_tid_lib/fault/fail_alloc.hpp"
+#include "set_tid_lib/fault/killed_caller.hpp"
 #include "set_tid_lib/fault/late_failure.hpp"
 #include "set_tid_lib/fault/levels.hpp"
 #include "set_tid_standing.hpp"
@@ -435,87 +436,46 @@ TEST(row18_bad_tid_pointer_is_no_failure)
 }
 
 /*
- * Mostly between the claim and the birth of the child: to join a cgroup the caller has
- * to get a lock there. Somebody who moves to another cgroup has it, for a grace period
- * of RCU if nobody has done so for a while.
+ * A caller is killed, most of the time between the claim and the birth of the child:
+ * there it waits for the lock that the CgroupMover holds.
  */
 TEST(row18_killed_caller_leaves_no_pid)
 {
 	SKIP_IF_MISSING(missing_root());
-	struct State {
-		std::atomic<int> calls = 0, born = 0;
-		std::atomic<bool> stop = false;
-	};
 	constexpr int least = 20, most = 400;
 	const bool counts_claims = Aftermath({}).counts_claims();
 	const Pids pids = { free_a, find_free_pid() };
-	const Shared<State> state;
 	const Cgroup cgroup;
 	NsChain chain(1);
 	int killed = 0, unborn = 0;
 
 	SKIP_IF_MISSING(cgroup.missing());
 	EXPECT_ERRNO(0, chain.error());
-	for (const char *name : { "1", "2" })
-		EXPECT_EQ(0, mkdirat(cgroup.dir().get(), name, 0700));
-	Spawned other = run_in_child([&] {
-		int error = 0;
-
-		for (int i = 0; !state->stop && !error; i++) {
-			error = cgroup.set(i % 2 ? "1/cgroup.procs" : "2/cgroup.procs", "0");
-			poll(nullptr, 0, 40);
-		}
-		return error;
-	});
-	EXPECT_ERRNO(0, other.error);
+	CgroupMover other(cgroup);
+	EXPECT_ERRNO(0, other.error());
 	/* Not by ASSERT, which leaves the cgroup behind. */
 	if (_metadata->exit_code != KSFT_PASS)
 		return;
 	const Request request = Request{}.into_cgroup(cgroup.dir()).pids(pids);
-	auto calls_without_end = [&] {
-		const ChildrenIn scope(chain.ns(1));
-		const clone_args args = request.args();
-
-		for (;;) {
-			++state->calls;
-			const long pid = sys_clone3(&args, sizeof(args));
-			if (!pid) {
-				++state->born;
-				_exit(0);
-			}
-			waitpid(pid, nullptr, 0);
-		}
-		return 0;
-	};
 
 	while (_metadata->exit_code == KSFT_PASS && killed < most &&
 	       (unborn < least || killed < most / 10)) {
 		const Probe before = probe();
-		state->calls = state->born = 0;
-		Spawned caller = run_in_child(calls_without_end);
-		const std::string stat = "/proc/" + std::to_string(caller.child.pid()) + "/stat";
+		EndlessCaller caller(request, chain.ns(1));
 
-		EXPECT_TRUE(wait_until([&] { return state->calls > 1; }));
-		for (int looks = 0; looks < 400; looks++) {
-			/* It waits for a lock. */
-			if (state_in(stat) == 'D')
-				break;
-		}
+		EXPECT_TRUE(caller.has_started());
+		caller.kill_while_it_waits();
 		killed++;
-		caller.child.end();
 		/* A child that was made ends as well, and is reaped by init. */
 		EXPECT_TRUE(wait_until([&] { return !pid_in_use(pids.back()); }));
 
 		const Probe after = probe();
 		/* None but the caller and the second probe were made. */
 		if (after.pids.back() == before.pids.back() + 2)
-			unborn += after.claim - before.claim - 2 - state->born;
+			unborn += after.claim - before.claim - 2 - caller.born();
 		EXPECT_ERRNO(0, claim_in(chain.ns(1), pids));
 	}
-	state->stop = true;
-	EXPECT_ERRNO(0, other.child.wait().code);
-	for (const char *name : { "1", "2" })
-		unlinkat(cgroup.dir().get(), name, AT_REMOVEDIR);
+	EXPECT_ERRNO(0, other.stop());
 	TH_LOG("killed %d times, %d of them between the claim and the birth", killed, unborn);
 	if (counts_claims && _metadata->exit_code == KSFT_PASS) {
 		EXPECT_LE(least, unborn);
