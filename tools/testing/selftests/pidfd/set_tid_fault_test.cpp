@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * clone3() with set_tid: what a call that fails leaves behind, wherever it
- * fails. Every allocation fails once, every step after the claim does, callers
- * are killed and namespaces die in the middle of it.
+ * clone3() with set_tid: a call that fails must leave nothing behind, wherever it
+ * fails. Every allocation fails once, every step after the claim fails once, callers
+ * are killed and namespaces die in the middle of a call.
  *
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
@@ -23,7 +23,7 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
-/* A CPU has nodes left over from earlier preloads: always the same ones. */
+/* Each CPU keeps nodes of earlier preloads: use those of one CPU only. */
 void stay_on_this_cpu()
 {
 	cpu_set_t set;
@@ -33,17 +33,17 @@ void stay_on_this_cpu()
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* What came of the injection points of a case. */
+/* How the injection points of a case ended. */
 struct Points {
 	int failed = 0, claimed = 0, unharmed = 0;
 };
 
-/* One more: what failed there has failed the call, which has undone all, or has not. */
+/* One more point: either the call has failed and rolled everything back, or it has not. */
 void expect_undone(struct __test_metadata *_metadata, Points &points, Aftermath &aftermath,
 		   int error, const std::string &where)
 {
 	if (!error) {
-		/* There was a substitute for what failed. */
+		/* The kernel had a fallback for what failed. */
 		points.unharmed++;
 		return;
 	}
@@ -55,7 +55,7 @@ void expect_undone(struct __test_metadata *_metadata, Points &points, Aftermath 
 	points.claimed += found.claimed;
 }
 
-/* All of them: before the claim and, if that can be told, after it. */
+/* Some fail before the claim and, if that can be seen, some after it. */
 void expect_points(struct __test_metadata *_metadata, const Points &points,
 		   const Aftermath &aftermath)
 {
@@ -69,8 +69,8 @@ void expect_points(struct __test_metadata *_metadata, const Points &points,
 }
 
 /*
- * The init of a level has been killed: it comes to its end, those further in
- * do, and those further out are as good as before.
+ * The init of a level has been killed: it ends, and so do the inits of the inner levels.
+ * The outer levels work as before.
  */
 void expect_end_of_levels(struct __test_metadata *_metadata, NsChain &chain,
 			  const std::vector<Fd> &ns, int dying, const Pids &all)
@@ -80,7 +80,7 @@ void expect_end_of_levels(struct __test_metadata *_metadata, NsChain &chain,
 
 		EXPECT_TRUE(ended) TH_LOG("the init of level %d, killed at %d", level, dying);
 		if (!ended) {
-			/* Not to wait for it, nor for those that do. */
+			/* Do not wait for it, nor for those that wait for it. */
 			for (; level; level--)
 				chain.init(level).release();
 			return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a call that has failed leaves behind: see class Aftermath.
+ * Find out what a failed call left behind: see class Aftermath.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
@@ -9,7 +9,7 @@
 
 #include "../../set_tid.hpp"
 
-/* A child that has come and gone, to see where things are. */
+/* A child that was created and reaped, to read the state of the sequences. */
 struct Probe {
 	int error = 0; /* why there was none, or 0 */
 	Pids pids = {};
@@ -29,17 +29,17 @@ inline Probe probe(const Pids &pids = {})
 }
 
 /*
- * What a call that has failed left behind. A claim that failed has moved no
- * automatic sequence; one that was made and given back may have used up one
- * number, and that at every automatic level.
+ * What a failed call left behind. A claim that failed must not move an automatic
+ * sequence. A claim that was made and rolled back may use up one number, at every
+ * level with an automatic PID.
  *
- * The next child tells: by its PIDs how far the sequences are, and by its pidfd
- * how many claims were made, anywhere. In Linux 6.9 to 6.13 each claim that is made,
- * and no other, takes the next inode number for its pidfds. Elsewhere only the
- * sequences tell.
+ * The next child shows it: its PIDs show how far the sequences are, and its pidfd
+ * shows how many claims were made on the whole machine. In Linux 6.9 to 6.13 each
+ * claim that is made, and nothing else, takes the next inode number for its pidfds.
+ * On other kernels the class knows the sequences only.
  *
  * Nobody else creates processes in the namespaces of the test. In the initial
- * one somebody may: that is counted.
+ * namespace others may; the class counts how often they did.
  */
 class Aftermath {
 public:
@@ -57,10 +57,10 @@ public:
 
 	struct Found {
 		std::string wrong; /* or nothing */
-		bool claimed = false; /* the claim was made, and given back */
+		bool claimed = false; /* the claim was made, and rolled back */
 	};
 
-	/* To be called after every call that has failed, */
+	/* Call this after every call that failed, */
 	Found look()
 	{
 		const Probe before = last_;
@@ -92,7 +92,7 @@ public:
 		return found;
 	}
 
-	/* and this one after one that has not. */
+	/* and this after every call that succeeded. */
 	void resync() { last_ = probe(); }
 
 	/*
@@ -108,7 +108,7 @@ public:
 
 	bool counts_claims() const { return counts_claims_; }
 
-	/* How often somebody else has created a process meanwhile. */
+	/* How many times somebody else created a process meanwhile. */
 	int disturbed() const { return disturbed_; }
 
 private:
@@ -124,8 +124,9 @@ private:
 	size_t innermost_automatic() const { return requested_.size(); }
 
 	/*
-	 * How many processes others have made between two children of ours, if the
-	 * call between them has or has not made its claim; -1 if that cannot be.
+	 * How many processes others have created between two children of ours, under
+	 * the assumption that the call between them made its claim, or did not; -1 if
+	 * the assumption is wrong.
 	 */
 	int strangers_if(bool claimed, const Probe &before) const
 	{
@@ -141,7 +142,7 @@ private:
 		if (!counts_claims_)
 			return std::max(passed, 0);
 		const int others = moved(last_.claim, before.claim) - 1 - claimed;
-		/* It may have started again, or gone past PIDs that are in use. */
+		/* The sequence may have wrapped, or skipped PIDs that are in use. */
 		if (!others && passed > 0 && passed != in_use_between(before))
 			return -1;
 		if (!others && passed < 0 && outermost(last_) > outermost(before))
@@ -158,7 +159,7 @@ private:
 		return in_use;
 	}
 
-	/* The PIDs can be had; those that come with them are in sequence. */
+	/* Claims the PIDs again; the automatic ones must be the next in sequence. */
 	std::string still_held(const Pids &pids)
 	{
 		const Probe got = probe(pids);
@@ -180,7 +181,7 @@ private:
 		return {};
 	}
 
-	/* What the claim had: the sequence of level 0 may be that of others. */
+	/* The PIDs that the claim used. Level 0 is left out: others use its sequence, too. */
 	Pids used_up(const Probe &before) const
 	{
 		Pids pids = requested_;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests: memory that runs out when and where they want.
+ * For tests: make allocations of the kernel fail.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
@@ -8,9 +8,9 @@
 #include "../../set_tid.hpp"
 
 /*
- * Allocations that fail, of slab objects and of pages. The settings are those of
- * the whole system, but they apply to tasks that ask for it: /proc/self/fail-nth,
- * make-it-fail.
+ * Allocations of slab objects and of pages that fail. The settings are system-wide,
+ * but apply only to tasks that opt in with /proc/self/fail-nth or make-it-fail. The
+ * destructor restores them.
  */
 class FailAlloc {
 public:
@@ -39,11 +39,11 @@ public:
 	void set(const std::string &path, std::string_view value)
 	{
 		saved_.emplace_back(path, read_file(path));
-		/* Or else something else would be tested. */
+		/* If it fails, the test would test something else. */
 		if (write_file(path, value))
 			abort();
 	}
-	/* Those that may sleep fail as well, and single pages. */
+	/* Allocations that may sleep can fail as well, and single pages. */
 	void any_allocation()
 	{
 		for (auto of : { slab, page })
@@ -51,7 +51,7 @@ public:
 		set(page("ignore-gfp-highmem"), "N");
 		set(page("min-order"), "0");
 	}
-	/* Of every task that asks for it, all of slab objects, but at the most so many. */
+	/* All slab allocations of a task that opts in fail, but at most so many. */
 	void all_of_slab(long times)
 	{
 		set(slab("interval"), "1");
@@ -72,7 +72,7 @@ private:
 	std::vector<std::pair<std::string, std::string>> saved_;
 };
 
-/* A file that is written, and if it can seek read, without an allocation. */
+/* A number in a file that is open already: access to it allocates nothing. */
 class Knob {
 public:
 	explicit Knob(const std::string &path) : fd_(open(path.c_str(), O_RDWR | O_CLOEXEC)) {}
@@ -97,8 +97,8 @@ private:
 };
 
 /*
- * Makes a call whose child leaves at once, and takes care that nothing else
- * happens between arm() and disarm(). Returns the errno, or 0.
+ * Makes a call whose child exits at once. Nothing else happens between arm() and
+ * disarm(). Returns the errno, or 0.
  */
 template <typename Arm, typename Disarm>
 int attempt_armed(const clone_args &args, Arm arm, Disarm disarm)

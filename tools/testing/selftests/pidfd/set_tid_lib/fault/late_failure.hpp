@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Ways to have a call fail after it has claimed its PIDs, or shortly before.
+ * Ways to make a call fail after it has claimed its PIDs, or shortly before.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LATE_FAILURE_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LATE_FAILURE_HPP
@@ -9,12 +9,12 @@
 
 #include "../../set_tid.hpp"
 
-/* A call for some PIDs that fails, most of them after it has claimed them. */
+/* One such way: the call must fail with this errno. */
 struct LateFailure {
 	const char *what;
 	int error;
 	std::function<int(const Pids &)> call;
-	bool claims = true;
+	bool claims = true; /* before it fails */
 };
 
 inline int fail_at_pidfd_pointer(const Pids &pids)
@@ -60,7 +60,7 @@ inline int fail_without_cgroup(const Pids &pids)
 	return request.pids(pids).attempt();
 }
 
-/* A descriptor that there is, but of something else. */
+/* The descriptor is valid, but no cgroup. */
 inline int fail_with_a_file_for_a_cgroup(const Pids &pids)
 {
 	const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -68,7 +68,7 @@ inline int fail_with_a_file_for_a_cgroup(const Pids &pids)
 	return Request{}.into_cgroup(null).pids(pids).attempt();
 }
 
-/* Looked at before a PID is. */
+/* The kernel checks this limit before it allocates a PID. */
 inline int fail_at_process_limit(const Pids &pids)
 {
 	constexpr uid_t user = 65533;

@@ -18,7 +18,7 @@ inline Pids pids_for_levels(int innermost)
 	return pids;
 }
 
-/* Whether each of these can be had, at levels outwards from a namespace. */
+/* Creates a child with these PIDs in a namespace and outwards; 0 or an errno. */
 inline int claim_in(const Fd &ns, const Pids &pids)
 {
 	const ChildrenIn scope(ns);
@@ -26,15 +26,16 @@ inline int claim_in(const Fd &ns, const Pids &pids)
 	return scope.error() ? scope.error() : Request{}.pids(pids).attempt();
 }
 
-/* Children are created in the deepest level of a chain, if it has any. */
+/* From now on children are created in the deepest level of a chain, if it has any. */
 inline std::unique_ptr<ChildrenIn> enter(const NsChain &chain)
 {
 	return chain.depth() ? std::make_unique<ChildrenIn>(chain.deepest()) : nullptr;
 }
 
 /*
- * Has the automatic PIDs of all levels but 0 go on where an IDR has no leaf yet.
- * From the innermost level out: at the others, a process there is one more.
+ * Moves the automatic sequences of all levels but 0 to where the IDR has no leaf yet.
+ * It goes from the innermost level out, because a process at a level uses up a PID at
+ * each level further out.
  */
 inline void to_new_nodes(const NsChain &chain, std::unique_ptr<ChildrenIn> &scope,
 			 Aftermath &aftermath)
