@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One worker that has its namespaces to itself.
+ */
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
+
+#include "shrink.hpp"
+
+namespace model
+{
+/* One worker, for a time: plans whose seeds follow from one another. */
+inline Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
+{
+	const Shared<Outcome> outcome;
+	Totals totals;
+	const uint64_t start = now_ns();
+
+	do {
+		const Plan plan = draw_plan(seed, 40);
+
+		carry_out(plan, *outcome, hangs_after_ms());
+		totals.calls += outcome->calls;
+		totals.successes += outcome->successes;
+		totals.disturbed += outcome->disturbed;
+		totals.runs++;
+		if (outcome->mismatch) {
+			totals.mismatch = outcome->text;
+			progress(totals);
+			const Plan few = shrink(plan, *outcome, 30);
+			size_t left = 0;
+
+			for (const Batch &batch : few.batches)
+				left += batch.calls.size();
+			totals.mismatch = "seed " + std::to_string(seed) + ", cut down to " +
+					  std::to_string(left) + " calls:\n" + outcome->text;
+			break;
+		}
+		seed = Random(seed).next();
+		progress(totals);
+	} while (seconds_since(start) < seconds ||
+		 (totals.disturbed == totals.runs && totals.runs < 3));
+	/* Others may get in the way at level 0, but not as a rule. */
+	if (totals.mismatch.empty() &&
+	    (totals.disturbed > 2 + totals.runs / 10 || totals.disturbed == totals.runs))
+		totals.mismatch = "others have used PIDs of level 0 in " +
+				  std::to_string(totals.disturbed) + " of " +
+				  std::to_string(totals.runs) + " runs\n";
+	return totals;
+}
+
+} // namespace model
+
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The namespaces of a run.
+ */
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
+
+#include "model.hpp"
+#include "random.hpp"
+
+namespace model
+{
+/* The namespaces of a run. */
+class World {
+public:
+	/* Up to two chains; in each of them levels with and without an owner. */
+	World(Model &m, Random &random, bool deep)
+	{
+		const int count = deep ? 1 : 1 + random.below(2);
+
+		for (int i = 0; i < count && error_.empty(); i++) {
+			const int depth = deep ? max_pid_ns_level : 1 + random.below(5);
+
+			chains_.push_back(std::make_unique<NsChain>());
+			add_chain(m, random, *chains_.back(), depth);
+		}
+	}
+
+	const std::string &error() const { return error_; }
+	const Fd &ns(int space) const
+	{
+		const auto &[chain, level] = places_[space];
+
+		return chains_[chain]->ns(level);
+	}
+	/* A namespace without an init below that one, owned by the same user namespace. */
+	InitlessNs below(int space, int owner) const
+	{
+		auto join = [&] {
+			return owner && setns(ns(space).get(), CLONE_NEWUSER) ? errno : 0;
+		};
+
+		if (!space)
+			return InitlessNs({}, children_ns_by_proc);
+		const auto &[chain, level] = places_[space];
+		return InitlessNs(*chains_[chain], children_ns_by_proc, join, level);
+	}
+	/* Runs fn() in a child in that namespace. */
+	template <typename Fn> Spawned run_in(int space, Fn fn) const
+	{
+		const auto &[chain, level] = places_[space];
+
+		return space ? chains_[chain]->run_at(level, std::move(fn)) :
+			       run_in_child(std::move(fn));
+	}
+
+private:
+	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
+	{
+		int above = 0, creator = 0;
+		const bool owned = !missing_user_ns();
+
+		for (int level = 1; level <= depth; level++) {
+			const bool new_user = owned && level <= 20 && random.percent(35);
+
+			if (const int error = chain.add(new_user ? CLONE_NEWUSER : 0)) {
+				error_ = std::string("cannot create a namespace: ") +
+					 errno_name(error);
+				return;
+			}
+			PidNs ns;
+			ns.parent = above;
+			ns.level = level;
+			ns.owner = creator;
+			if (new_user) {
+				m.users.push_back({ creator, m.users[creator].level + 1 });
+				ns.owner = m.users.size() - 1;
+			}
+			creator = ns.owner;
+			above = m.spaces.size();
+			m.spaces.push_back(ns);
+			places_.emplace_back(chains_.size() - 1, level);
+			m.hold(above, nspids(chain.init(level)));
+		}
+		/* Where the sequences are: others than those of level 0 are ours. */
+		Spawned probe = chain.run_deepest([] { return 0; });
+		const Pids pids = nspids(probe.child);
+		size_t i = 0;
+		for (int space : m.levels(above)) {
+			if (space && i < pids.size())
+				m.spaces[space].last = { pids[i] };
+			i++;
+		}
+	}
+
+	std::vector<std::unique_ptr<NsChain>> chains_;
+	std::vector<std::pair<int, int>> places_ = { { 0, 0 } }; /* chain and level */
+	std::string error_;
+};
+
+} // namespace model
+
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP */
