@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One worker that has its namespaces to itself.
+ * Run one worker that has its namespaces to itself.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
@@ -9,7 +9,28 @@
 
 namespace model
 {
-/* One worker, for a time: plans whose seeds follow from one another. */
+/* Adds the outcome of a plan to the totals. */
+inline void add(Totals &totals, const Outcome &outcome)
+{
+	totals.calls += outcome.calls;
+	totals.successes += outcome.successes;
+	totals.disturbed += outcome.disturbed;
+	totals.runs++;
+}
+
+/* Cuts the plan down and returns the report. */
+inline std::string report_mismatch(const Plan &plan, uint64_t seed, Outcome &outcome)
+{
+	const Plan few = Shrinker(plan, outcome, 30).shrink();
+	size_t left = 0;
+
+	for (const Batch &batch : few.batches)
+		left += batch.calls.size();
+	return "seed " + std::to_string(seed) + ", cut down to " + std::to_string(left) +
+	       " calls:\n" + outcome.text;
+}
+
+/* Carries out plans for a time. Their seeds follow from one another. */
 inline Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 {
 	const Shared<Outcome> outcome;
@@ -20,20 +41,11 @@ inline Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 		const Plan plan = draw_plan(seed, 40);
 
 		carry_out(plan, *outcome, hangs_after_ms());
-		totals.calls += outcome->calls;
-		totals.successes += outcome->successes;
-		totals.disturbed += outcome->disturbed;
-		totals.runs++;
+		add(totals, *outcome);
 		if (outcome->mismatch) {
 			totals.mismatch = outcome->text;
 			progress(totals);
-			const Plan few = shrink(plan, *outcome, 30);
-			size_t left = 0;
-
-			for (const Batch &batch : few.batches)
-				left += batch.calls.size();
-			totals.mismatch = "seed " + std::to_string(seed) + ", cut down to " +
-					  std::to_string(left) + " calls:\n" + outcome->text;
+			totals.mismatch = report_mismatch(plan, seed, *outcome);
 			break;
 		}
 		seed = Random(seed).next();

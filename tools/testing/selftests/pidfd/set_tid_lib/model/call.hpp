@@ -9,11 +9,12 @@
 
 namespace model
 {
-constexpr int max_requested = 33;
+constexpr int max_requested = 33; /* PIDs in a request */
 
-/* What the child does once it is there. */
+/* What the child does after its birth. */
 enum class Role { leaves, sleeps, zombie, group, session, thread, init };
 
+/* What set_tid points to. */
 enum class Array { readable, missing, unmapped, half };
 
 struct Call {
@@ -23,17 +24,17 @@ struct Call {
 	uint64_t flags = 0;
 	uint64_t exit_signal = SIGCHLD;
 	size_t size = sizeof(clone_args);
-	bool tail = false; /* something behind what is known of the structure */
+	bool tail = false; /* a byte that is not 0 behind the known structure */
 	bool bad_pidfd = false;
 	int64_t cgroup = -1;
 	bool stack_without_size = false;
 	Role role = Role::leaves;
 };
 
-/* What a call has to point to. The same in an actor and in who replays it. */
+/* What a call points to: at the same addresses in an actor and in its worker. */
 struct Memory {
 	const size_t page = sysconf(_SC_PAGESIZE);
-	char *half; /* two pages, of which the second cannot be touched */
+	char *half; /* two pages, of which the second has no access */
 	pid_t pids[64];
 	int pidfd = -1;
 
@@ -45,6 +46,7 @@ struct Memory {
 	}
 };
 
+/* The structure for a call. */
 inline clone_args arguments(const Call &c, Memory &memory, uint64_t stack)
 {
 	clone_args args = {};
@@ -61,7 +63,7 @@ inline clone_args arguments(const Call &c, Memory &memory, uint64_t stack)
 	case Array::readable:
 		break;
 	case Array::missing:
-		/* One of the two: for a size of 0 see draw_call(). */
+		/* One of the two is missing. For a size of 0 see draw_pids(). */
 		args.set_tid = args.set_tid_size ? 0 : 1;
 		break;
 	case Array::unmapped:
@@ -83,7 +85,7 @@ inline clone_args arguments(const Call &c, Memory &memory, uint64_t stack)
 	return args;
 }
 
-/* What the kernel gets to see of that: what is behind the size counts as 0. */
+/* What the kernel sees of that: what is behind the size counts as 0. */
 inline clone_args visible(const Call &c, const clone_args &args)
 {
 	clone_args seen = {};
@@ -92,7 +94,7 @@ inline clone_args visible(const Call &c, const clone_args &args)
 	return seen;
 }
 
-/* The array that it sees, if it gets so far. arguments() fills it up with 1. */
+/* The PIDs that it reads, if it gets so far. arguments() fills the array up with 1. */
 inline Pids requested(const Call &c, const clone_args &seen)
 {
 	Pids pids;

@@ -1,73 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Making the calls. All of this is shared by the workers.
+ * Makes the calls, the same way in an actor that is alone and in several workers.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALLER_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALLER_HPP
 
-#include "exchange.hpp"
-#include "model.hpp"
+#include "child.hpp"
+#include "rules.hpp"
 
 namespace model
 {
-[[noreturn]] inline void sleep_for_ever()
-{
-	for (;;)
-		pause();
-}
-
-struct Started {
-	Role role;
-	Result *result;
-};
-
-/* What the child of a call does. */
-inline int child_main(void *arg)
-{
-	const Started *started = static_cast<Started *>(arg);
-	Result &result = *started->result;
-
-	if (started->role != Role::thread)
-		die_with_parent();
-	result.child.fill();
-	switch (started->role) {
-	case Role::leaves:
-	case Role::zombie:
-		break;
-	case Role::thread:
-		while (!result.go)
-			syscall(__NR_sched_yield);
-		break;
-	case Role::sleeps:
-	case Role::init:
-		sleep_for_ever();
-	case Role::group:
-	case Role::session: {
-		const bool session = started->role == Role::session;
-		const clone_args args = Request{}.sibling().args();
-
-		session ? setsid() : setpgid(0, 0);
-		const long member = sys_clone3(&args, sizeof(args));
-		if (member < 0)
-			result.member.count = member;
-		if (!member) {
-			die_with_parent();
-			if (session)
-				setpgid(0, 0);
-			result.member.fill();
-			sleep_for_ever();
-		}
-		while (!result.member.count)
-			sched_yield();
-		break;
-	}
-	}
-	return 0;
-}
-
 /*
- * Makes calls and waits for what comes of them. With a table, what others could
- * be told meanwhile, and who holds what, is written down there.
+ * Makes a call and waits for its result. With a table it writes there which PIDs
+ * it has and requests, and reads what others had meanwhile.
  */
 class Caller {
 public:
@@ -75,66 +20,39 @@ public:
 
 	clone_args args(const Call &c) { return arguments(c, memory_, stack_.base()); }
 
-	/* Returns what is wrong, as far as the model need not be asked. */
+	/* Returns what is wrong, as far as it can be seen without a prediction. */
 	std::string make(const Model &m, const Actor &a, const Call &c, Result &result)
 	{
 		const clone_args args = this->args(c);
 		const Pids asked = requested(c, visible(c, args));
-		const bool init = c.flags & CLONE_NEWPID;
-		std::vector<std::pair<Contended *, std::pair<int, int>>> contended;
+		const auto watched = start_asking(m, a, c, asked);
 		Started started = { c.role, &result };
-		alignas(clone_args) char large[8192] = {};
 		std::string wrong;
-		size_t i = init;
 
-		for (int space : m.levels(a.target)) {
-			if (i < asked.size() && table_ && m.shares.is_contended(asked[i])) {
-				auto &number =
-					table_->contended[space][asked[i] - m.shares.contended];
-				const int asking = number.asking++;
-
-				contended.push_back({ &number, { asking, number.successes } });
-			}
-			i++;
-		}
-		memcpy(large, &args, sizeof(args));
-		large[sizeof(args)] = c.tail;
-		const long ret = c.flags & CLONE_VM ?
-					 sys_clone3_on_stack(large, c.size, child_main, &started) :
-					 sys_clone3(large, c.size);
-		if (!ret)
-			_exit(child_main(&started));
-		result.ret = ret;
-
+		result.ret = call_kernel(c, args, started);
 		/* It has had its PIDs, if only for a moment. */
 		if (result.ret > 0 || result.ret == -EFAULT || result.ret == -EBADF) {
-			for (auto &number : contended)
-				number.first->successes++;
+			for (const Watched &number : watched)
+				number.pid->successes++;
 		}
 		if (result.ret > 0)
 			wrong = finish(m, a, c, result);
-		bool meanwhile = false;
 		const bool stays = result.ret > 0 &&
 				   (c.flags & CLONE_PARENT || c.role == Role::init);
-		for (auto &[number, before] : contended) {
-			/* Who stays has it until it is released. */
-			const int others = stays ? 0 : --number->asking;
-
-			meanwhile = meanwhile || before.first || others ||
-				    before.second != number->successes;
-		}
-		if (result.ret == -EEXIST && !contended.empty() && !meanwhile) {
-			/* Without those that others may have: is one still in use? */
+		const bool meanwhile = stop_asking(watched, stays);
+		if (result.ret == -EEXIST && !watched.empty() && !meanwhile) {
+			/* Without the PIDs that others may have: is one still in use? */
 			Model alone = m;
 
 			alone.shares.contended_count = 0;
-			if (!alone.claim(m.levels(a.target), asked, init).count(EEXIST))
+			if (!claim(alone, m.levels(a.target), asked, c.flags & CLONE_NEWPID)
+				     .count(EEXIST))
 				wrong = "a PID is in use that nobody has had meanwhile";
 		}
 		return wrong;
 	}
 
-	/* No PID has two holders. */
+	/* Enters these PIDs in the table: no PID has two holders. */
 	std::string mark(const Model &m, int target, const Pids &pids)
 	{
 		std::string wrong;
@@ -155,8 +73,8 @@ public:
 		     [&](int space, pid_t pid) { table_->holder[space][pid] = 0; });
 	}
 
-	/* Somebody who stayed has been reaped. */
-	void given_back(const Model &m, int target, const Pids &pids)
+	/* A child that stayed has been reaped. */
+	void reaped(const Model &m, int target, const Pids &pids)
 	{
 		each(m, target, pids, [&](int space, pid_t pid) {
 			if (m.shares.is_contended(pid))
@@ -165,6 +83,61 @@ public:
 	}
 
 private:
+	/* A PID of a request that others may have, and what was known before the call. */
+	struct Watched {
+		Contended *pid;
+		int asking, successes;
+	};
+
+	std::vector<Watched> start_asking(const Model &m, const Actor &a, const Call &c,
+					  const Pids &asked)
+	{
+		std::vector<Watched> watched;
+		size_t i = c.flags & CLONE_NEWPID ? 1 : 0;
+
+		for (int space : m.levels(a.target)) {
+			if (i < asked.size() && table_ && m.shares.is_contended(asked[i])) {
+				Contended &pid =
+					table_->contended[space][asked[i] - m.shares.contended];
+				const int asking = pid.asking++;
+
+				watched.push_back({ &pid, asking, pid.successes });
+			}
+			i++;
+		}
+		return watched;
+	}
+	/* Returns whether anybody else may have had one of the PIDs meanwhile. */
+	static bool stop_asking(const std::vector<Watched> &watched, bool stays)
+	{
+		bool meanwhile = false;
+
+		for (const Watched &before : watched) {
+			/* A child that stays has the PID until it is released. */
+			const int others = stays ? 0 : --before.pid->asking;
+
+			meanwhile = meanwhile || before.asking || others ||
+				    before.successes != before.pid->successes;
+		}
+		return meanwhile;
+	}
+
+	/* A child that shares the memory reads started until it has ended. */
+	static long call_kernel(const Call &c, const clone_args &args, Started &started)
+	{
+		alignas(clone_args) char large[8192] = {};
+
+		memcpy(large, &args, sizeof(args));
+		large[sizeof(args)] = c.tail;
+		const long ret = c.flags & CLONE_VM ?
+					 sys_clone3_on_stack(large, c.size, child_main, &started) :
+					 sys_clone3(large, c.size);
+		if (!ret)
+			_exit(child_main(&started));
+		return ret;
+	}
+
+	/* Calls fn() for each of the PIDs that several workers can see. */
 	template <typename Fn> void each(const Model &m, int target, const Pids &pids, Fn fn)
 	{
 		size_t i = 0;
@@ -178,7 +151,7 @@ private:
 		}
 	}
 
-	/* Waits for the child's report, and unless it stays for its end. */
+	/* Waits until the child has reported and, unless it stays, has ended. */
 	std::string finish(const Model &m, const Actor &a, const Call &c, Result &result)
 	{
 		const bool sibling = c.flags & CLONE_PARENT, thread = c.flags & CLONE_THREAD;

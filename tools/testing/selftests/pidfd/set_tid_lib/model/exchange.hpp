@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the processes of a run tell each other in shared memory.
+ * Shared memory: between a child and its creator, between an actor and its worker,
+ * and between the workers.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_EXCHANGE_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_EXCHANGE_HPP
 
 #include "call.hpp"
-#include "generator.hpp"
+#include "plan.hpp"
 
 namespace model
 {
-/* What a child says of itself: its PIDs, innermost first. */
+/* The PIDs of a child, innermost first, as it reads them itself. */
 struct Report {
 	std::atomic<int> count = 0;
 	pid_t pids[max_requested] = {};
 
 	Pids get() const { return Pids(pids, pids + std::max(count.load(), 0)); }
-	/* Makes bare system calls only: for children that share memory. */
+	/* Bare system calls only: the child may share the memory of its creator. */
 	void fill()
 	{
 		char text[2048];
@@ -41,9 +42,10 @@ struct Report {
 	}
 };
 
+/* What comes of a call. */
 struct Result {
-	long ret;
-	Report child, member;
+	long ret; /* of clone3() */
+	Report child, member; /* the child, and the member of the group that it leaves behind */
 	std::atomic<int> go; /* the thread may leave */
 };
 
@@ -56,32 +58,18 @@ struct Exchange {
 	char wrong[160];
 };
 
-/* Who holds a PID that several ask for. */
+/* How many callers request a PID that several may have, and how many have had it. */
 struct Contended {
 	std::atomic<int> asking, successes;
 };
 
 constexpr int max_spaces = 16, max_contended = 8, table_size = 32768;
 
+/* Between the workers: who has which PID in which namespace. */
 struct Table {
 	std::atomic<uint8_t> holder[max_spaces][table_size];
 	Contended contended[max_spaces][max_contended];
 	std::atomic<bool> stop;
-};
-
-/* What came of a plan; shared between who carries it out and who asked for it. */
-struct Outcome {
-	std::atomic<bool> mismatch;
-	std::atomic<long> calls, successes, disturbed;
-	std::atomic<int> batches, last_calls; /* begun; of the last one */
-	char text[32768];
-
-	void add(const std::string &line)
-	{
-		const size_t used = strlen(text);
-
-		snprintf(text + used, sizeof(text) - used, "# %s\n", line.c_str());
-	}
 };
 
 } // namespace model

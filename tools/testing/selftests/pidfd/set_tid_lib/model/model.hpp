@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The model: what Documentation/userspace-api/set_tid.rst makes of a call.
+ * The model of the machine: namespaces and their owners, the callers'
+ * capabilities, the PIDs in use and the automatic sequences. What the kernel
+ * must answer is in rules.hpp.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MODEL_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MODEL_HPP
 
-#include <limits.h>
-
 #include <map>
-#include <optional>
 #include <set>
 
 #include "call.hpp"
 
 namespace model
 {
-constexpr pid_t reserved = 300; /* where automatic PIDs start again */
-const bool may_starve = getenv("SET_TID_MODEL_STARVE");
+constexpr pid_t reserved = 300; /* where automatic PIDs start again after pid_max */
 
 struct UserNs {
 	int parent;
@@ -27,34 +25,26 @@ struct PidNs {
 	int parent = -1;
 	int level = 0;
 	int owner = 0; /* a user namespace */
-	enum { unborn, alive, dead } state = alive;
+	enum { unborn, alive, dead } state = alive; /* of its init */
 	bool private_to_actor = false;
-	std::map<pid_t, int> held; /* and how many hold it */
+	std::map<pid_t, int> held; /* the PIDs in use, and by how many */
 	/*
-	 * What ns_last_pid may be: one number, but for after calls that may or
-	 * may not have used up one. Nothing is known if others create
-	 * processes here.
+	 * The values that ns_last_pid may have. There is one, and more after calls
+	 * that may or may not have used up a PID. The set is empty, and so anything
+	 * is possible, where others create processes.
 	 */
 	std::set<pid_t> last;
 };
 
 struct Actor {
-	int active = 0; /* the namespace that it is in */
-	int target = 0; /* and that of its children */
-	int user = 0;
+	int active = 0; /* the PID namespace that it is in */
+	int target = 0; /* the one that its children are created in */
+	int user = 0; /* the user namespace that it is in */
 	int joined = 0; /* the PID namespace whose owner that is */
 	enum Power { full, none, admin, checkpoint, nobody } power = full;
 };
 
-/* The answers that are right: errnos, 0 for success. */
-using Answers = std::set<int>;
-
-struct Prediction {
-	Answers answers;
-	bool after_claim = false; /* fails there */
-};
-
-/* A PID that all workers ask for, and the range of one of them. */
+/* The PIDs that all workers request, and the range that one of them has alone. */
 struct Shares {
 	pid_t contended = 0;
 	int contended_count = 0;
@@ -73,10 +63,10 @@ struct Model {
 	std::vector<PidNs> spaces = { {} };
 	pid_t pid_max = 0;
 	Shares shares;
-	std::set<pid_t> foreign; /* at level 0 */
+	std::set<pid_t> foreign; /* PIDs of others at level 0 */
 	bool cgroups = false;
 
-	/* The target's levels, innermost first. */
+	/* The namespaces from the target out to level 0. */
 	std::vector<int> levels(int target) const
 	{
 		std::vector<int> list;
@@ -86,6 +76,13 @@ struct Model {
 		return list;
 	}
 
+	/* Whether a PID namespace is another one or inside of it. */
+	bool is_inside_space(int space, int outer) const
+	{
+		while (space > outer)
+			space = spaces[space].parent;
+		return space == outer;
+	}
 	/* Whether a user namespace is another one or inside of it. */
 	bool is_inside(int user, int outer) const
 	{
@@ -97,7 +94,7 @@ struct Model {
 	{
 		return a.power == Actor::full || a.power == Actor::admin;
 	}
-	/* Either of the two, in a user namespace, as capabilities(7) has it. */
+	/* Has one of the two capabilities in a user namespace, by capabilities(7). */
 	bool may_choose(const Actor &a, int user) const
 	{
 		for (;; user = users[user].parent) {
@@ -111,7 +108,7 @@ struct Model {
 		}
 	}
 
-	/* The automatic PID that comes after one, or 0. */
+	/* The automatic PID that comes after this one, or 0. */
 	pid_t automatic(const PidNs &ns, pid_t last) const
 	{
 		const pid_t first = last + 1 > reserved ? reserved : 1;
@@ -125,12 +122,6 @@ struct Model {
 		}
 		return 0;
 	}
-
-	Prediction predict(const Actor &a, const Call &c, const clone_args &seen,
-			   const Pids &pids) const;
-	std::string check(const Actor &a, bool init, const Pids &asked, const Pids &got);
-	void failed_late(const Actor &a, bool init, const Pids &asked);
-	Answers claim(const std::vector<int> &levels, const Pids &pids, bool init) const;
 
 	void hold(int target, const Pids &pids)
 	{
@@ -155,133 +146,15 @@ struct Model {
 				held.erase(it);
 		}
 	}
+
+	std::string check(const Actor &a, bool init, const Pids &asked, const Pids &got);
+	void failed_late(const Actor &a, bool init, const Pids &asked);
 };
 
-/* The rows 11 to 13, for levels that have been judged. */
-inline Answers Model::claim(const std::vector<int> &levels, const Pids &pids, bool init) const
-{
-	Answers also;
-	size_t i = init; /* PID 1 of a new namespace is there to be had */
-
-	for (int space : levels) {
-		const PidNs &ns = spaces[space];
-		const pid_t pid = i < pids.size() ? pids[i] : 0;
-
-		i++;
-		if (pid && ns.held.count(pid)) {
-			also.insert(EEXIST);
-			return also;
-		}
-		if (ns.state == PidNs::dead) {
-			also.insert(ENOMEM);
-			return also;
-		}
-		if (pid && shares.is_contended(pid))
-			also.insert(EEXIST);
-		if (pid)
-			continue;
-		if (ns.last.empty()) {
-			/* Others may have all of the few that are left. */
-			if (pid_max < 1000)
-				also.insert(EAGAIN);
-			continue;
-		}
-		bool any = false;
-		for (pid_t last : ns.last)
-			any = any || automatic(ns, last);
-		if (!any) {
-			also.insert(EAGAIN);
-			return also;
-		}
-	}
-	also.insert(0);
-	return also;
-}
-
 /*
- * What comes out of a call with this structure, as far as the kernel gets to
- * see it, and these PIDs, in the order in which things are looked at.
+ * Checks the PIDs of a child that the kernel has created, and moves the automatic
+ * sequences. Returns what is wrong, or nothing.
  */
-inline Prediction Model::predict(const Actor &a, const Call &c, const clone_args &seen,
-				 const Pids &pids) const
-{
-	const uint64_t flags = seen.flags;
-	const bool init = flags & CLONE_NEWPID;
-
-	/* 3, 4, 5 */
-	if (c.size < CLONE_ARGS_SIZE_VER0)
-		return { { EINVAL } };
-	if (c.size > size_t(sysconf(_SC_PAGESIZE)) || (c.tail && c.size > sizeof(seen)))
-		return { { E2BIG } };
-	if (!seen.set_tid != !seen.set_tid_size || seen.set_tid_size > max_requested)
-		return { { EINVAL } };
-
-	/* The exit signal and the number of the cgroup, then 6 */
-	if (seen.exit_signal > 64)
-		return { { EINVAL } };
-	if (flags & CLONE_INTO_CGROUP && (seen.cgroup > INT_MAX || c.size < CLONE_ARGS_SIZE_VER2))
-		return { { EINVAL } };
-	if (seen.set_tid && c.array != Array::readable)
-		return { { EFAULT } };
-
-	/* Flags and stack */
-	if (flags & ~(CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | UINT32_MAX) ||
-	    flags & CLONE_DETACHED)
-		return { { EINVAL } };
-	if (flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND)
-		return { { EINVAL } };
-	if (flags & (CLONE_THREAD | CLONE_PARENT) && seen.exit_signal)
-		return { { EINVAL } };
-	if (!seen.stack != !seen.stack_size)
-		return { { EINVAL } };
-
-	/* What clone3() checks before it allocates a PID */
-	if (flags & CLONE_NEWUSER && flags & CLONE_FS)
-		return { { EINVAL } };
-	if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND))
-		return { { EINVAL } };
-	if (flags & CLONE_SIGHAND && !(flags & CLONE_VM))
-		return { { EINVAL } };
-	if (flags & CLONE_THREAD && (flags & CLONE_NEWUSER || init || a.active != a.target))
-		return { { EINVAL } };
-	if (init && !(flags & CLONE_NEWUSER) && !has_admin(a))
-		return { { EPERM } };
-	if (init && a.active != a.target)
-		return { { EINVAL } };
-	if (init && !is_inside(a.user, spaces[a.target].owner))
-		return { { EINVAL } };
-	if (init && spaces[a.target].level == max_pid_ns_level)
-		return { { ENOSPC } };
-
-	/* 7 to 10 */
-	const std::vector<int> levels = this->levels(a.target);
-	if (pids.size() > levels.size() + init)
-		return { { EINVAL } };
-	for (size_t i = 0; i < pids.size(); i++) {
-		/* The new namespace is owned by the new user namespace, or the caller's. */
-		const bool its_own = i < init;
-		const PidNs *ns = its_own ? nullptr : &spaces[levels[i - init]];
-
-		if (pids[i] < 1 || pids[i] >= pid_max)
-			return { { EINVAL } };
-		if (pids[i] != 1 && (its_own || ns->state == PidNs::unborn))
-			return { { EINVAL } };
-		if (its_own ? !(flags & CLONE_NEWUSER) && !may_choose(a, a.user) :
-			      !may_choose(a, ns->owner))
-			return { { EPERM } };
-	}
-
-	/* 11 to 13, and what comes after the claim */
-	Prediction p = { claim(levels, pids, init) };
-	if (p.answers.count(0) && (c.bad_pidfd || flags & CLONE_INTO_CGROUP)) {
-		p.after_claim = true;
-		p.answers.erase(0);
-		p.answers.insert(c.bad_pidfd ? EFAULT : EBADF);
-	}
-	return p;
-}
-
-/* A child has come out with these PIDs: is that right? Moves the sequences. */
 inline std::string Model::check(const Actor &a, bool init, const Pids &asked, const Pids &got)
 {
 	const std::vector<int> levels = this->levels(a.target);
@@ -314,7 +187,7 @@ inline std::string Model::check(const Actor &a, bool init, const Pids &asked, co
 	return {};
 }
 
-/* A claim was made and given back: it may have used up automatic PIDs. */
+/* A claim was made and rolled back: it may have used up automatic PIDs. */
 inline void Model::failed_late(const Actor &a, bool init, const Pids &asked)
 {
 	size_t i = init;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Random numbers of the model test. All of them come from a seed, and parts that can be
- * left out of a run have seeds of their own.
+ * Random numbers of the model test. All of them come from a seed, and each part
+ * that the shrinker can leave out has a seed of its own.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RANDOM_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RANDOM_HPP

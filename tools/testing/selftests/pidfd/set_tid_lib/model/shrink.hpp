@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Cut a plan with a mismatch down.
+ * Cuts the plan of a mismatch down to the few calls that it takes.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_SHRINK_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_SHRINK_HPP
@@ -9,76 +9,104 @@
 
 namespace model
 {
-/* Leaves out what is not needed for a mismatch, as far as that comes out in time. */
-inline Plan shrink(Plan plan, Outcome &outcome, int seconds)
-{
-	const Shared<Outcome> trial;
-	const uint64_t start = now_ns();
-
-	/* Nothing has come of what is behind the mismatch. */
-	plan.batches.resize(std::clamp<size_t>(outcome.batches, 1, plan.batches.size()));
-	auto &last = plan.batches.back().calls;
-	if (outcome.last_calls && size_t(outcome.last_calls) < last.size())
-		last.resize(outcome.last_calls);
-	auto still = [&](const Plan &shorter) {
-		const int left_ms = (seconds - seconds_since(start)) * 1000;
-
-		if (left_ms <= 0)
-			return false;
-		carry_out(shorter, *trial, left_ms);
-		/* What the end of the time has stopped does not count. */
-		if (!trial->mismatch || seconds_since(start) > seconds)
-			return false;
-		memcpy(static_cast<void *>(&outcome), static_cast<void *>(&*trial),
-		       sizeof(outcome));
-		plan = shorter;
-		return true;
-	};
-
-	/* Mostly it is only the last ones that matter. */
-	for (size_t count : { 1, 2, 4, 8 }) {
-		if (plan.batches.size() > count &&
-		    still({ plan.world,
-			    plan.deep,
-			    { plan.batches.end() - count, plan.batches.end() } }))
-			break;
+/*
+ * Leaves out parts of a plan, one after the other, and carries out the rest. If that still
+ * has a mismatch, it is the new plan. Stops when its time is over.
+ */
+class Shrinker {
+public:
+	/* The outcome is that of the plan, with a mismatch; it follows the plan. */
+	Shrinker(Plan plan, Outcome &outcome, int seconds)
+		: plan_(std::move(plan)), outcome_(outcome), seconds_(seconds)
+	{
 	}
-	for (size_t count : { 1, 2, 4, 8 }) {
-		Plan shorter = plan;
-		auto &calls = shorter.batches.back().calls;
 
-		if (calls.size() <= count)
-			continue;
-		calls.erase(calls.begin(), calls.end() - count);
-		if (still(shorter))
-			break;
+	Plan shrink()
+	{
+		auto batches = [](Plan & plan) -> auto &
+		{
+			return plan.batches;
+		};
+		auto calls_of_last = [](Plan & plan) -> auto &
+		{
+			return plan.batches.back().calls;
+		};
+
+		cut_behind_mismatch();
+		/* Most of the time only the last ones matter. */
+		keep_last(batches);
+		keep_last(calls_of_last);
+		leave_out(batches);
+		for (size_t i = plan_.batches.size(); i--;)
+			leave_out([i](Plan & plan) -> auto & { return plan.batches[i].calls; });
+		return plan_;
 	}
-	for (size_t count = plan.batches.size(); count; count /= 2) {
-		for (size_t at = 0; at < plan.batches.size();) {
-			Plan shorter = plan;
-			auto &batches = shorter.batches;
 
-			batches.erase(batches.begin() + at,
-				      batches.begin() + std::min(at + count, batches.size()));
-			if (!still(shorter))
-				at += count;
+private:
+	/* What is behind the mismatch was not carried out. */
+	void cut_behind_mismatch()
+	{
+		plan_.batches.resize(std::clamp<size_t>(outcome_.batches, 1, plan_.batches.size()));
+		auto &last = plan_.batches.back().calls;
+
+		if (outcome_.last_calls && size_t(outcome_.last_calls) < last.size())
+			last.resize(outcome_.last_calls);
+	}
+
+	/* Tries 1, 2, 4 and 8 elements from the end of a list in the plan. */
+	template <typename List> void keep_last(List list_in)
+	{
+		for (size_t count : { 1, 2, 4, 8 }) {
+			Plan shorter = plan_;
+			auto &list = list_in(shorter);
+
+			if (list.size() <= count)
+				continue;
+			list.erase(list.begin(), list.end() - count);
+			if (accept(shorter))
+				break;
 		}
 	}
-	for (size_t i = plan.batches.size(); i--;) {
-		for (size_t count = plan.batches[i].calls.size(); count; count /= 2) {
-			for (size_t at = 0; at < plan.batches[i].calls.size();) {
-				Plan shorter = plan;
-				auto &calls = shorter.batches[i].calls;
 
-				calls.erase(calls.begin() + at,
-					    calls.begin() + std::min(at + count, calls.size()));
-				if (!still(shorter))
+	/* Tries without each part of a list in the plan, the large parts first. */
+	template <typename List> void leave_out(List list_in)
+	{
+		for (size_t count = list_in(plan_).size(); count; count /= 2) {
+			for (size_t at = 0; at < list_in(plan_).size();) {
+				Plan shorter = plan_;
+				auto &list = list_in(shorter);
+
+				list.erase(list.begin() + at,
+					   list.begin() + std::min(at + count, list.size()));
+				if (!accept(shorter))
 					at += count;
 			}
 		}
 	}
-	return plan;
-}
+
+	/* Takes the shorter plan if it still has a mismatch. */
+	bool accept(const Plan &shorter)
+	{
+		const int left_ms = (seconds_ - seconds_since(start_)) * 1000;
+
+		if (left_ms <= 0)
+			return false;
+		carry_out(shorter, *trial_, left_ms);
+		/* A run that the end of the time has stopped does not count. */
+		if (!trial_->mismatch || seconds_since(start_) > seconds_)
+			return false;
+		memcpy(static_cast<void *>(&outcome_), static_cast<void *>(&*trial_),
+		       sizeof(outcome_));
+		plan_ = shorter;
+		return true;
+	}
+
+	Plan plan_;
+	Outcome &outcome_;
+	const int seconds_;
+	const uint64_t start_ = now_ns();
+	const Shared<Outcome> trial_;
+};
 
 } // namespace model
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Calls and answers in words.
+ * Calls and answers in words, for the report of a mismatch.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORDS_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORDS_HPP
 
-#include "model.hpp"
+#include "rules.hpp"
 
 namespace model
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The namespaces of a run.
+ * The namespaces of a run: the real ones, which the model describes.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
@@ -10,10 +10,9 @@
 
 namespace model
 {
-/* The namespaces of a run. */
 class World {
 public:
-	/* Up to two chains; in each of them levels with and without an owner. */
+	/* Up to two chains; some of their levels have a user namespace of their own. */
 	World(Model &m, Random &random, bool deep)
 	{
 		const int count = deep ? 1 : 1 + random.below(2);
@@ -33,7 +32,7 @@ public:
 
 		return chains_[chain]->ns(level);
 	}
-	/* A namespace without an init below that one, owned by the same user namespace. */
+	/* Creates a namespace without an init below a namespace, with the same owner. */
 	InitlessNs below(int space, int owner) const
 	{
 		auto join = [&] {
@@ -55,6 +54,7 @@ public:
 	}
 
 private:
+	/* Creates the namespaces of a chain, and adds them to the model. */
 	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
 	{
 		int above = 0, creator = 0;
@@ -82,7 +82,7 @@ private:
 			places_.emplace_back(chains_.size() - 1, level);
 			m.hold(above, nspids(chain.init(level)));
 		}
-		/* Where the sequences are: others than those of level 0 are ours. */
+		/* Read where the sequences are. Nobody else moves them, but at level 0. */
 		Spawned probe = chain.run_deepest([] { return 0; });
 		const Pids pids = nspids(probe.child);
 		size_t i = 0;

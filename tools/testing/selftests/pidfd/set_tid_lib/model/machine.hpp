@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the model test must know of the machine that it runs on.
+ */
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP
+
+#include <dirent.h>
+
+#include "model.hpp"
+
+namespace model
+{
+/* The entries of a directory that are numbers. */
+inline std::set<pid_t> numbers_in(const std::string &path)
+{
+	std::set<pid_t> numbers;
+	DIR *dir = opendir(path.c_str());
+
+	while (const dirent *entry = dir ? readdir(dir) : nullptr) {
+		if (const pid_t number = atoi(entry->d_name))
+			numbers.insert(number);
+	}
+	if (dir)
+		closedir(dir);
+	return numbers;
+}
+
+/* The PIDs in use: of processes, threads, process groups and sessions. */
+inline std::set<pid_t> pids_in_use()
+{
+	std::set<pid_t> pids;
+
+	for (pid_t pid : numbers_in("/proc")) {
+		pids.merge(numbers_in("/proc/" + std::to_string(pid) + "/task"));
+		for (pid_t lead : { getpgid(pid), getsid(pid) }) {
+			if (lead > 0)
+				pids.insert(lead);
+		}
+	}
+	return pids;
+}
+
+/* A model of the machine as it is, before the namespaces of a run. */
+inline Model new_model()
+{
+	Model m;
+
+	m.pid_max = pid_max();
+	m.foreign = pids_in_use();
+	m.cgroups = !access("/proc/self/cgroup", F_OK);
+	return m;
+}
+
+/* What the model test lacks here, or a null pointer. */
+inline const char *missing()
+{
+	for (auto what :
+	     { missing_root, missing_pid_ns, missing_initial_pid_ns, missing_last_pid }) {
+		if (const char *text = what())
+			return text;
+	}
+	return pid_max() < 8000 ? "needs a kernel.pid_max of 8000" : nullptr;
+}
+
+} // namespace model
+
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP */
