@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * clone3() with set_tid against a model of it: random callers make random
- * requests in random namespaces, and each answer and effect is compared with
- * what Documentation/userspace-api/set_tid.rst makes of it.
+ * requests in random namespaces. Each answer and effect is compared with what
+ * Documentation/userspace-api/set_tid.rst says.
  *
  * The model knows namespaces and their owners, the callers' capabilities, who
  * holds which PID (processes, threads, zombies, process groups, sessions),
- * pid_max and the automatic sequences. A caller may have entered a namespace that
- * has no init yet, which somebody else has created, and create it there.
+ * pid_max and the automatic sequences. A caller may enter a namespace that
+ * somebody else has created and that has no init yet, and create the init there.
  *
  * One worker has its namespaces to itself, and exactly one answer is right.
- * Several workers share theirs: each has PIDs that only it asks for (one answer
- * is right), and some that all ask for (got, or in use if somebody may have it).
- * No PID ever has two holders.
+ * Several workers share their namespaces. Each has PIDs that only it requests
+ * (one answer is right), and there are some that all request (success, or
+ * EEXIST if another worker may have the PID). No PID ever has two holders.
  *
- * As a command it runs for as long as it is told to:
+ * As a command it runs for a given time:
  *
  *	set_tid_model_test --minutes N [--workers K] [--seed S]
  *
- * As a test it takes SET_TID_MODEL_SECONDS for each of its two parts (10 if not
- * set) and SET_TID_MODEL_SEED, if set. What one worker did can be replayed: on a
- * machine that has just been started and does nothing else the same seed makes
- * the same calls. A mismatch is cut down to a few calls.
+ * As a test it takes SET_TID_MODEL_SECONDS for each of its two cases (10 if not
+ * set) and SET_TID_MODEL_SEED, if set. A run with one worker can be repeated: on
+ * a machine that has just been started and does nothing else the same seed makes
+ * the same calls. The calls before a mismatch are cut down to a few.
  *
  * SET_TID_MODEL_STARVE=1 lets it lower kernel.pid_max so far that for moments
  * nobody on the machine can create a process: for a machine that has nothing
@@ -72,28 +72,10 @@ TEST_F_TIMEOUT(model, all_rows_several_workers, 3600)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = number_from("SET_TID_MODEL_SEED", new_seed());
-	double minutes = -1;
-	int workers = 1;
+	/* The harness has short options only. */
+	if (argc < 2 || strncmp(argv[1], "--", 2) != 0)
+		return test_harness_run(argc, argv);
+	const std::optional<Options> options = parse_options(argc, argv);
 
-	for (int i = 1; i < argc && !strncmp(argv[i], "--", 2); i += 2) {
-		const std::string name = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
-		char *end = nullptr;
-
-		if (name == "--minutes")
-			minutes = strtod(value.c_str(), &end);
-		else if (name == "--workers")
-			workers = strtol(value.c_str(), &end, 10);
-		else if (name == "--seed")
-			seed = strtoull(value.c_str(), &end, 0);
-		if (!end || *end || value.empty() || workers < 1 || workers > max_workers) {
-			fprintf(stderr,
-				"usage: %s --minutes N [--workers 1..%d] [--seed S], or as a test: %s -h\n",
-				argv[0], max_workers, argv[0]);
-			return KSFT_FAIL;
-		}
-	}
-	if (minutes >= 0)
-		return soak(minutes, workers, seed);
-	return test_harness_run(argc, argv);
+	return options ? soak(*options) : KSFT_FAIL;
 }

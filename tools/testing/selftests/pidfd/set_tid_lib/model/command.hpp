@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The model test as a command that runs for some time.
+ * The model test as a command that runs for a given time.
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_COMMAND_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_COMMAND_HPP
 
+#include <getopt.h>
 #include <sys/random.h>
 
+#include <optional>
+
+#include "../../../kselftest.h"
 #include "alone.hpp"
 #include "together.hpp"
 
@@ -20,10 +24,55 @@ inline uint64_t new_seed()
 	return seed >> 32;
 }
 
-/* Who stops the command finds kernel.pid_max as it was. */
-static char pid_max_saved[16];
+struct Options {
+	double minutes = -1;
+	int workers = 1;
+	uint64_t seed = number_from("SET_TID_MODEL_SEED", new_seed());
+};
 
-inline void put_pid_max_back(int sig)
+/* Reads one option's number; false if it is none, or out of range. */
+inline bool set_option(Options &options, int name, const char *value)
+{
+	char *end = nullptr;
+
+	switch (name) {
+	case 'm':
+		options.minutes = strtod(value, &end);
+		break;
+	case 'w':
+		options.workers = strtol(value, &end, 10);
+		break;
+	case 's':
+		options.seed = strtoull(value, &end, 0);
+		break;
+	}
+	return end && *value && !*end && options.workers >= 1 && options.workers <= max_workers;
+}
+
+/* Prints the usage and returns nothing if the command line is wrong. */
+inline std::optional<Options> parse_options(int argc, char **argv)
+{
+	static const option known[] = { { "minutes", required_argument, nullptr, 'm' },
+					{ "workers", required_argument, nullptr, 'w' },
+					{ "seed", required_argument, nullptr, 's' },
+					{} };
+	Options options;
+	bool right = true;
+
+	opterr = 0;
+	for (int name; right && (name = getopt_long(argc, argv, "", known, nullptr)) >= 0;)
+		right = set_option(options, name, optarg);
+	if (right && optind == argc && options.minutes >= 0)
+		return options;
+	fprintf(stderr, "usage: %s --minutes N [--workers 1..%d] [--seed S], or as a test: %s -h\n",
+		argv[0], max_workers, argv[0]);
+	return {};
+}
+
+/* For the signal handler: what to restore if the command is stopped. */
+inline char pid_max_saved[16];
+
+inline void restore_pid_max(int sig)
 {
 	const int fd = open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
 
@@ -32,40 +81,62 @@ inline void put_pid_max_back(int sig)
 	_exit(128 + sig);
 }
 
-/* As a command: one line of progress every ten seconds, and one at the end. */
-inline int soak(double minutes, int workers, uint64_t seed)
+inline void restore_pid_max_when_stopped()
 {
-	const uint64_t start = now_ns();
-	const char *what = missing();
-	double next = 10;
+	snprintf(pid_max_saved, sizeof(pid_max_saved), "%ld", static_cast<long>(pid_max()));
+	for (int sig : { SIGINT, SIGTERM, SIGHUP })
+		signal(sig, restore_pid_max);
+}
 
-	if (!what && workers > 1)
+/* Prints a line of progress every ten seconds, and one at the end. */
+class Reporter {
+public:
+	explicit Reporter(const Options &options) : options_(options) {}
+
+	void print(const Totals &t) const
+	{
+		const double seconds = seconds_since(start_);
+
+		printf("set_tid_model_test: %.0f s, seed %llu, workers %d: %ld calls (%.0f/s), %ld processes, %s\n",
+		       seconds, (unsigned long long)options_.seed, options_.workers, t.calls,
+		       t.calls / seconds, t.successes,
+		       t.mismatch.empty() ? "no mismatch" : "MISMATCH");
+		fflush(stdout);
+	}
+	void progress(const Totals &t)
+	{
+		/* A mismatch at once: it takes time to cut the calls down. */
+		if (seconds_since(start_) < next_ && t.mismatch.empty())
+			return;
+		print(t);
+		next_ += 10;
+	}
+
+private:
+	const Options options_;
+	const uint64_t start_ = now_ns();
+	double next_ = 10;
+};
+
+/* Returns the exit status. */
+inline int soak(const Options &options)
+{
+	Reporter reporter(options);
+	const char *what = missing();
+
+	if (!what && options.workers > 1)
 		what = missing_for_workers();
 	if (what) {
 		fprintf(stderr, "set_tid_model_test: %s\n", what);
 		return KSFT_SKIP;
 	}
-	snprintf(pid_max_saved, sizeof(pid_max_saved), "%ld", static_cast<long>(pid_max()));
-	for (int sig : { SIGINT, SIGTERM, SIGHUP })
-		signal(sig, put_pid_max_back);
-	auto report = [&](const Totals &t) {
-		const double seconds = seconds_since(start);
-
-		printf("set_tid_model_test: %.0f s, seed %llu, workers %d: %ld calls (%.0f/s), %ld processes, %s\n",
-		       seconds, (unsigned long long)seed, workers, t.calls, t.calls / seconds,
-		       t.successes, t.mismatch.empty() ? "no mismatch" : "MISMATCH");
-		fflush(stdout);
-	};
-	/* At once, if it is over: to cut the calls down takes its time. */
-	auto progress = [&](const Totals &t) {
-		if (seconds_since(start) < next && t.mismatch.empty())
-			return;
-		report(t);
-		next += 10;
-	};
-	const Totals t = workers > 1 ? run_together(seed, minutes * 60, workers, progress) :
-				       run_alone(seed, minutes * 60, progress);
-	report(t);
+	restore_pid_max_when_stopped();
+	const double seconds = options.minutes * 60;
+	auto progress = [&](const Totals &t) { reporter.progress(t); };
+	const Totals t = options.workers > 1 ?
+				 run_together(options.seed, seconds, options.workers, progress) :
+				 run_alone(options.seed, seconds, progress);
+	reporter.print(t);
 	fputs(t.mismatch.c_str(), stdout);
 	return t.mismatch.empty() ? KSFT_PASS : KSFT_FAIL;
 }
