@@ -26,9 +26,12 @@
  * SET_TID_MODEL_STARVE=1 lets it lower kernel.pid_max so far that for moments
  * nobody on the machine can create a process: for a machine that has nothing
  * else to do.
+ *
+ * set_tid_lib/model/ has the model, the rules and the random calls;
+ * set_tid_lib/model_run/ the processes that make the calls and check them.
  */
 #include "../kselftest_harness.h"
-#include "set_tid_lib/model/command.hpp"
+#include "set_tid_lib/model_run/command.hpp"
 
 using namespace model;
 

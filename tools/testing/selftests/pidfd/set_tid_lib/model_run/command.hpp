@@ -2,8 +2,8 @@
 /*
  * The model test as a command that runs for a given time.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_COMMAND_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_COMMAND_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_COMMAND_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_COMMAND_HPP
 
 #include <getopt.h>
 #include <sys/random.h>
@@ -143,4 +143,4 @@ inline int soak(const Options &options)
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_COMMAND_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_COMMAND_HPP */

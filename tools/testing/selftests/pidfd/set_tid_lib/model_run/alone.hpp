@@ -2,8 +2,8 @@
 /*
  * Run one worker that has its namespaces to itself.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ALONE_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ALONE_HPP
 
 #include "shrink.hpp"
 
@@ -63,4 +63,4 @@ inline Totals run_alone(uint64_t seed, double seconds, const Progress &progress)
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ALONE_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ALONE_HPP */

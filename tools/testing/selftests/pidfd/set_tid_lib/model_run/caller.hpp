@@ -2,11 +2,11 @@
 /*
  * Makes the calls, the same way in an actor that is alone and in several workers.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALLER_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALLER_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CALLER_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CALLER_HPP
 
+#include "../model/rules.hpp"
 #include "child.hpp"
-#include "rules.hpp"
 
 namespace model
 {
@@ -194,4 +194,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALLER_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CALLER_HPP */

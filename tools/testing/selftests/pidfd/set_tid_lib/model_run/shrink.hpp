@@ -2,8 +2,8 @@
 /*
  * Cuts the plan of a mismatch down to the few calls that it takes.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_SHRINK_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_SHRINK_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_SHRINK_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_SHRINK_HPP
 
 #include "run.hpp"
 
@@ -110,4 +110,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_SHRINK_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_SHRINK_HPP */

@@ -2,12 +2,12 @@
 /*
  * The process that makes the calls of a batch.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ACTOR_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ACTOR_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ACTOR_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ACTOR_HPP
 
+#include "../model/generator.hpp"
 #include "caller.hpp"
 #include "checker.hpp"
-#include "generator.hpp"
 #include "world.hpp"
 
 namespace model
@@ -129,4 +129,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_ACTOR_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ACTOR_HPP */

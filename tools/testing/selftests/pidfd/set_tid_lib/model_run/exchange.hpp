@@ -3,11 +3,11 @@
  * Shared memory: between a child and its creator, between an actor and its worker,
  * and between the workers.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_EXCHANGE_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_EXCHANGE_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_EXCHANGE_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_EXCHANGE_HPP
 
-#include "call.hpp"
-#include "plan.hpp"
+#include "../model/call.hpp"
+#include "../model/plan.hpp"
 
 namespace model
 {
@@ -74,4 +74,4 @@ struct Table {
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_EXCHANGE_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_EXCHANGE_HPP */

@@ -2,12 +2,12 @@
 /*
  * What the model test must know of the machine that it runs on.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_MACHINE_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_MACHINE_HPP
 
 #include <dirent.h>
 
-#include "model.hpp"
+#include "../model/model.hpp"
 
 namespace model
 {
@@ -65,4 +65,4 @@ inline const char *missing()
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MACHINE_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_MACHINE_HPP */

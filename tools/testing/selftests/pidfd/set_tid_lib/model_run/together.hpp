@@ -2,8 +2,8 @@
 /*
  * Run several workers that share their namespaces.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_TOGETHER_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_TOGETHER_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_TOGETHER_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_TOGETHER_HPP
 
 #include "run.hpp"
 
@@ -188,4 +188,4 @@ inline Totals run_together(uint64_t seed, double seconds, int workers, const Pro
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_TOGETHER_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_TOGETHER_HPP */

@@ -2,8 +2,8 @@
 /*
  * What the child of a call does.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHILD_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHILD_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHILD_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHILD_HPP
 
 #include "exchange.hpp"
 
@@ -70,4 +70,4 @@ inline int child_main(void *arg)
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHILD_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHILD_HPP */

@@ -2,8 +2,8 @@
 /*
  * The result of a run, and the report of a mismatch.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_OUTCOME_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_OUTCOME_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_OUTCOME_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_OUTCOME_HPP
 
 #include <stdio.h>
 #include <string.h>
@@ -40,4 +40,4 @@ using Progress = std::function<void(const Totals &)>;
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_OUTCOME_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_OUTCOME_HPP */

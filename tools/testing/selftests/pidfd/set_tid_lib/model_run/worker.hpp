@@ -2,8 +2,8 @@
 /*
  * A worker: has actors make the calls of its batches, and checks what they did.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORKER_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORKER_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORKER_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORKER_HPP
 
 #include <optional>
 
@@ -223,4 +223,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORKER_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORKER_HPP */

@@ -2,14 +2,14 @@
 /*
  * Compares what the kernel did with the model, and keeps the model up to date.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHECKER_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHECKER_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHECKER_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHECKER_HPP
 
 #include <deque>
 
+#include "../model/words.hpp"
 #include "exchange.hpp"
 #include "outcome.hpp"
-#include "words.hpp"
 
 namespace model
 {
@@ -200,4 +200,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CHECKER_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHECKER_HPP */

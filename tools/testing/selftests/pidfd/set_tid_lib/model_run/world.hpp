@@ -2,11 +2,11 @@
 /*
  * The namespaces of a run: the real ones, which the model describes.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORLD_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORLD_HPP
 
-#include "model.hpp"
-#include "random.hpp"
+#include "../model/model.hpp"
+#include "../model/random.hpp"
 
 namespace model
 {
@@ -100,4 +100,4 @@ private:
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORLD_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORLD_HPP */

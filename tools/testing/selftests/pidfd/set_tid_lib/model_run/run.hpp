@@ -2,11 +2,11 @@
 /*
  * Carries out one plan.
  */
-#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_HPP
-#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_HPP
+#ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_RUN_HPP
+#define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_RUN_HPP
 
+#include "../model/plan.hpp"
 #include "machine.hpp"
-#include "plan.hpp"
 #include "worker.hpp"
 
 namespace model
@@ -71,4 +71,4 @@ inline void carry_out(const Plan &plan, Outcome &outcome, int within_ms)
 
 } // namespace model
 
-#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_HPP */
+#endif /* SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_RUN_HPP */
