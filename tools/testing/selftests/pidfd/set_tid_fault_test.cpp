@@ -167,7 +167,7 @@ FIXTURE_TEARDOWN(first_process)
 {
 }
 
-/* Whose init dies, of a chain of three. */
+/* In a chain of three namespaces the init of one dies. */
 FIXTURE(dying){};
 
 FIXTURE_VARIANT(dying)
@@ -194,7 +194,7 @@ FIXTURE_TEARDOWN(dying)
  */
 TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 {
-	/* Where storing it takes no new page. */
+	/* In memory that is mapped already: to store the pidfd takes no new page. */
 	const Shared<int> pidfd;
 	Request request = Request{}.flags(CLONE_PIDFD).pids(*self->pids);
 
@@ -209,7 +209,7 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 		stay_on_this_cpu();
 		Aftermath aftermath(*self->pids);
 		fail.any_allocation();
-		/* Not every call makes as many: now and then a sequence needs a node. */
+		/* Calls differ in how many they make: now and then a sequence needs a node. */
 		for (int nth = 1; past_end < 10; nth++) {
 			long left = 0;
 
@@ -242,14 +242,14 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 }
 
 /*
- * The same for slab objects, but once one has failed all others do, those that a
- * preload stands in for as well.
+ * The same for slab objects, but after the first that fails all others fail, too,
+ * also those that a preload replaces.
  */
 TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 {
-	/* Nothing that a slab is asked for is larger: the rest has pages of its own. */
+	/* No slab object is larger: what is larger gets pages of its own. */
 	constexpr long largest = 16384, step = 256;
-	/* Where storing it takes no new page. */
+	/* In memory that is mapped already: to store the pidfd takes no new page. */
 	const Shared<int> pidfd;
 	Request request = Request{}.flags(CLONE_PIDFD).pids(*self->pids);
 
@@ -300,7 +300,7 @@ TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 }
 
 /*
- * Nothing can be had without sleeping, and the claim needs nodes for 33 IDRs
+ * All allocations that may not sleep fail, and the claim needs nodes for 33 IDRs
  * under a lock: far more than one preload has.
  */
 TEST(row14_memory_that_can_be_waited_for)
@@ -323,7 +323,7 @@ TEST(row14_memory_that_can_be_waited_for)
 		EXPECT_ERRNO(0, write_file("/proc/self/make-it-fail", "1"));
 		EXPECT_ERRNO(0, Request{}.pids(Pids(chain.depth(), far)).attempt());
 		EXPECT_ERRNO(0, write_file("/proc/self/make-it-fail", "0"));
-		/* Those under the lock were tried, and failed. */
+		/* Allocations under the lock were tried, and failed. */
 		EXPECT_GT(many - chain.depth(), read_number(FailAlloc::slab("times")));
 	}));
 
@@ -405,10 +405,10 @@ TEST(row18_late_failure_leaves_nothing_behind)
 
 			EXPECT_ERRNO(late.error, late.call(pids))
 			TH_LOG("%s, %zu PIDs", late.what, size);
-			/* Here and now, not some time later. */
+			/* At once, not some time later. */
 			const Aftermath::Found found = aftermath.look();
 			EXPECT_TEXT("", found.wrong) TH_LOG("%s, %zu PIDs", late.what, size);
-			/* Without an automatic level in between a stranger's may be taken for it. */
+			/* Without an automatic level below 0 another process may look like the claim. */
 			if (aftermath.counts_claims() && (late.claims || size < 2)) {
 				EXPECT_EQ(late.claims, found.claimed)
 				TH_LOG("%s, %zu PIDs", late.what, size);
@@ -417,7 +417,7 @@ TEST(row18_late_failure_leaves_nothing_behind)
 	}
 }
 
-/* The stores of the PID have never been checked, and are not now. */
+/* The kernel has never checked whether it could store the PID, and does not now. */
 TEST(row18_bad_tid_pointer_is_no_failure)
 {
 	SKIP_IF_MISSING(missing_root());
@@ -482,7 +482,7 @@ TEST(row18_killed_caller_leaves_no_pid)
 	}
 }
 
-/* What is claimed is in use for everybody, at each level, before there is a task. */
+/* A claimed PID is in use at its level before there is a task. */
 TEST(row11_claim_that_stands_is_in_use_at_every_level)
 {
 	SKIP_IF_MISSING(missing_root());
@@ -528,9 +528,9 @@ TEST(row18_caller_killed_while_its_claim_stands)
 }
 
 /*
- * An init, of the target or of a level further out, starts to exit between a
- * claim and the birth of the child. Those further in are held at the last
- * moment at which their own namespaces do not know yet.
+ * An init, of the target or of an outer level, starts to exit between a claim and
+ * the birth of the child. The inits of the inner levels are held just before their
+ * own namespaces stop accepting processes.
  */
 TEST(row12_init_dies_while_a_claim_stands)
 {
@@ -595,8 +595,8 @@ TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 3600)
 }
 
 /*
- * The init that dies is a thread, the leader has exited before: two PIDs are its own.
- * It has to wait for a process that somebody outside reaps, and to learn of that.
+ * The init that dies is a thread whose leader has exited before: it has two PIDs of its
+ * own. It waits for a process that somebody outside reaps, and must be woken up then.
  */
 TEST(row12_init_without_its_leader_waits_for_the_last_process)
 {
@@ -622,7 +622,7 @@ TEST(row12_init_without_its_leader_waits_for_the_last_process)
 	});
 
 	ASSERT_ERRNO(0, init.error);
-	/* There is none to be had of a leader that has exited. */
+	/* After the leader has exited, /proc shows no namespace of it any more. */
 	const Fd ns = open_ns(init.child);
 	steps->leave = true;
 	ASSERT_TRUE(wait_until([&] { return steps->alone.load(); }));
