@@ -7,16 +7,39 @@
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
  */
-#include "../kselftest_harness.h"
-#include "set_tid.hpp"
+#include "set_tid_lib/harness.hpp"
+#include "set_tid_lib/cgroup.hpp"
+#include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
+#include "set_tid_lib/held_at_exit.hpp"
+#include "set_tid_lib/paused_call.hpp"
+#include "set_tid_lib/pidns.hpp"
+#include "set_tid_lib/pids.hpp"
+#include "set_tid_lib/proc.hpp"
+#include "set_tid_lib/process.hpp"
+#include "set_tid_lib/request.hpp"
+#include "set_tid_lib/shared.hpp"
+#include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/thread.hpp"
 #include "set_tid_lib/fault/aftermath.hpp"
 #include "set_tid_lib/fault/fail_alloc.hpp"
 #include "set_tid_lib/fault/killed_caller.hpp"
 #include "set_tid_lib/fault/late_failure.hpp"
 #include "set_tid_lib/fault/levels.hpp"
-#include "set_tid_standing.hpp"
 
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace
 {

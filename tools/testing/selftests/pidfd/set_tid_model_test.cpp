@@ -30,8 +30,13 @@
  * set_tid_lib/model/ has the model, the rules and the random calls;
  * set_tid_lib/model_run/ the processes that make the calls and check them.
  */
-#include "../kselftest_harness.h"
+#include "set_tid_lib/harness.hpp"
 #include "set_tid_lib/model_run/command.hpp"
+
+#include <stdint.h>
+#include <string.h>
+
+#include <optional>
 
 using namespace model;
 

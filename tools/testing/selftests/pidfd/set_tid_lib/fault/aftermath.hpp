@@ -5,9 +5,18 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
 
-#include <limits.h>
+#include "../errno.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../request.hpp"
+#include "../spawn.hpp"
 
-#include "../../set_tid.hpp"
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <string>
 
 /* A child that was created and reaped, to read the state of the sequences. */
 struct Probe {

@@ -5,7 +5,22 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_FAIL_ALLOC_HPP
 
-#include "../../set_tid.hpp"
+#include "../fd.hpp"
+#include "../file.hpp"
+#include "../pids.hpp"
+#include "../process.hpp"
+#include "../syscall.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 /*
  * Allocations of slab objects and of pages that fail. The settings are system-wide,

@@ -6,7 +6,26 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_KILLED_CALLER_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_KILLED_CALLER_HPP
 
-#include "../../set_tid.hpp"
+#include "../cgroup.hpp"
+#include "../fd.hpp"
+#include "../pidns.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../process.hpp"
+#include "../request.hpp"
+#include "../shared.hpp"
+#include "../spawn.hpp"
+#include "../syscall.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <utility>
 
 /*
  * A process that moves from one cgroup to another all the time. Each time it

@@ -5,9 +5,23 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LATE_FAILURE_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LATE_FAILURE_HPP
 
+#include "../cgroup.hpp"
+#include "../fd.hpp"
+#include "../pids.hpp"
+#include "../process.hpp"
+#include "../request.hpp"
+#include "../spawn.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "../../set_tid.hpp"
+#include <functional>
+#include <vector>
 
 /* One such way: the call must fail with this errno. */
 struct LateFailure {

@@ -6,6 +6,16 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_LEVELS_HPP
 
 #include "aftermath.hpp"
+#include "../fd.hpp"
+#include "../pidns.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../request.hpp"
+#include "../spawn.hpp"
+
+#include <sys/wait.h>
+
+#include <memory>
 
 /* Free PIDs for the levels from innermost out to 0, far from the automatic ones. */
 inline Pids pids_for_levels(int innermost)

@@ -5,7 +5,19 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALL_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_CALL_HPP
 
-#include "../../set_tid.hpp"
+#include "../cgroup.hpp"
+#include "../pids.hpp"
+#include "../requirement.hpp"
+#include "../stack.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <iterator>
 
 namespace model
 {

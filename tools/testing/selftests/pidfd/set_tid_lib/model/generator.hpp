@@ -6,10 +6,21 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_GENERATOR_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_GENERATOR_HPP
 
-#include <limits.h>
-
 #include "model.hpp"
 #include "random.hpp"
+#include "../cgroup.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../request.hpp"
+
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <vector>
 
 namespace model
 {

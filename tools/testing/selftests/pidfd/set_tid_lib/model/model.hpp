@@ -7,10 +7,17 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MODEL_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_MODEL_HPP
 
+#include "call.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+
+#include <sys/types.h>
+
+#include <algorithm>
 #include <map>
 #include <set>
-
-#include "call.hpp"
+#include <string>
+#include <vector>
 
 namespace model
 {

@@ -6,9 +6,12 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_PLAN_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_PLAN_HPP
 
-#include <vector>
-
 #include "random.hpp"
+
+#include <stdint.h>
+
+#include <utility>
+#include <vector>
 
 namespace model
 {

@@ -7,9 +7,21 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RULES_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RULES_HPP
 
-#include <limits.h>
-
 #include "model.hpp"
+#include "../cgroup.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../requirement.hpp"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
 
 namespace model
 {

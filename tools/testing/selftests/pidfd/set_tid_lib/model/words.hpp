@@ -6,6 +6,18 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_WORDS_HPP
 
 #include "rules.hpp"
+#include "../capability.hpp"
+#include "../cgroup.hpp"
+#include "../errno.hpp"
+#include "../pids.hpp"
+#include "../requirement.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+
+#include <string>
+#include <utility>
 
 namespace model
 {

@@ -9,6 +9,23 @@
 #include "caller.hpp"
 #include "checker.hpp"
 #include "world.hpp"
+#include "../capability.hpp"
+#include "../errno.hpp"
+#include "../proc.hpp"
+#include "../process.hpp"
+#include "../requirement.hpp"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include <initializer_list>
+#include <map>
+#include <string>
 
 namespace model
 {

@@ -6,6 +6,14 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_ALONE_HPP
 
 #include "shrink.hpp"
+#include "../clock.hpp"
+#include "../pids.hpp"
+#include "../shared.hpp"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <string>
 
 namespace model
 {

@@ -7,6 +7,20 @@
 
 #include "../model/rules.hpp"
 #include "child.hpp"
+#include "../pids.hpp"
+#include "../stack.hpp"
+#include "../syscall.hpp"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
 
 namespace model
 {

@@ -5,11 +5,21 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHECKER_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHECKER_HPP
 
-#include <deque>
-
 #include "../model/words.hpp"
 #include "exchange.hpp"
 #include "outcome.hpp"
+#include "../errno.hpp"
+#include "../fd.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/types.h>
+
+#include <deque>
+#include <string>
+#include <utility>
 
 namespace model
 {

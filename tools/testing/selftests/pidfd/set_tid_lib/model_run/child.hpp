@@ -6,6 +6,13 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_CHILD_HPP
 
 #include "exchange.hpp"
+#include "../process.hpp"
+#include "../request.hpp"
+#include "../syscall.hpp"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace model
 {

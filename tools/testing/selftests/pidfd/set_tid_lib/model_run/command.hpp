@@ -5,14 +5,23 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_COMMAND_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_COMMAND_HPP
 
-#include <getopt.h>
-#include <sys/random.h>
-
-#include <optional>
-
 #include "../../../kselftest.h"
 #include "alone.hpp"
 #include "together.hpp"
+#include "../clock.hpp"
+#include "../proc.hpp"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <optional>
 
 namespace model
 {

@@ -8,6 +8,14 @@
 
 #include "../model/call.hpp"
 #include "../model/plan.hpp"
+#include "../pids.hpp"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
 
 namespace model
 {

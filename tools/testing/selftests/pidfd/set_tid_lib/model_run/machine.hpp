@@ -5,9 +5,17 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_MACHINE_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_MACHINE_HPP
 
-#include <dirent.h>
-
 #include "../model/model.hpp"
+#include "../cgroup.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <set>
+#include <string>
 
 namespace model
 {

@@ -8,6 +8,18 @@
 #include "../model/plan.hpp"
 #include "machine.hpp"
 #include "worker.hpp"
+#include "../clock.hpp"
+#include "../proc.hpp"
+#include "../process.hpp"
+#include "../spawn.hpp"
+#include "../sysctl.hpp"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <utility>
 
 namespace model
 {

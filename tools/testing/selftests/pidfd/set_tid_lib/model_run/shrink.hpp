@@ -6,6 +6,15 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_SHRINK_HPP
 
 #include "run.hpp"
+#include "../clock.hpp"
+#include "../shared.hpp"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace model
 {

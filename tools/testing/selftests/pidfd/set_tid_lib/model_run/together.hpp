@@ -6,6 +6,22 @@
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_TOGETHER_HPP
 
 #include "run.hpp"
+#include "../clock.hpp"
+#include "../errno.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../process.hpp"
+#include "../shared.hpp"
+#include "../spawn.hpp"
+
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace model
 {

@@ -5,9 +5,26 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORKER_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_MODEL_RUN_WORKER_HPP
 
-#include <optional>
-
 #include "actor.hpp"
+#include "../errno.hpp"
+#include "../initless_ns.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../process.hpp"
+#include "../shared.hpp"
+#include "../spawn.hpp"
+#include "../sysctl.hpp"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace model
 {

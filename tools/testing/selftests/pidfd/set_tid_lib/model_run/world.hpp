@@ -7,6 +7,22 @@
 
 #include "../model/model.hpp"
 #include "../model/random.hpp"
+#include "../errno.hpp"
+#include "../fd.hpp"
+#include "../initless_ns.hpp"
+#include "../pidns.hpp"
+#include "../pids.hpp"
+#include "../proc.hpp"
+#include "../spawn.hpp"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace model
 {
