@@ -10,6 +10,8 @@ export KDIR ?=
 export ACCEL ?=
 export JOBS ?= $(shell nproc)
 export TARGETS ?= pidfd clone3 pid_namespace
+export TESTS ?=
+export SPLIT ?=
 export TIMEOUT ?=
 export MEM ?=
 export PID_MAX ?=
@@ -77,6 +79,9 @@ help:
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
+#: TESTS='...'      for kselftest: names of test programs; any other word is a pattern of test
+#:                  cases, to run only these: TESTS='set_tid_call_test row11*'
+#: SPLIT=i/n        for kselftest: the ith of n parts; together they are the whole
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
 #:                  native-count native-hold fuzz mutants bench-report gitignore spdx command
