@@ -38,7 +38,8 @@ help:
 	@sed -n 's/^#: \?//p' Makefile
 
 #: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
-#: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped
+#: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped. For
+#:                  machines: build/results/kselftest-patched.json, .ktap and .xml (JUnit)
 #: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
 #:                  of each race; prints the seed, which SEED=n takes
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers, and how
