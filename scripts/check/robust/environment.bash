@@ -32,7 +32,7 @@ setup() {
 		xargs cp --parents -t "$small" Makefile .gitignore)
 
 	# In the clone everything has its default.
-	unset BASE BUILD KDIR KERNEL VARIANT TARGETS CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
+	unset BASE BUILD KDIR KERNEL VARIANT DEBUG TARGETS TESTS SPLIT CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
 	unset LOCKED NAME ACCEL
 	export JOBS=1
 	cd "$clone" || return
