@@ -60,6 +60,9 @@ need_space() {
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
 }
 
+# kernel_tests: the set_tid test programs that test the kernel's code
+kernel_tests() { make -s -f "$ROOT/tools/testing/selftests/pidfd/set_tid.mk" print-set_tid-kernel-tests; }
+
 # number NAME LEAST [MOST]: if that variable is set, is it a number in this range?
 number() {
 	local value=${!1:-$2}
