@@ -47,6 +47,7 @@ static Options parse(int argc, char **argv)
 		{},
 	};
 	Options options;
+	bool understood = true;
 
 	for (int option; (option = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
 		if (option == 'o')
@@ -56,9 +57,9 @@ static Options parse(int argc, char **argv)
 		else if (option == 'l')
 			options.length = std::max(std::strtoul(optarg, nullptr, 0), 1UL);
 		else
-			optind = argc + 1;
+			understood = false;
 	}
-	if (optind != argc) {
+	if (!understood || optind != argc) {
 		std::fprintf(stderr, "usage: %s [--ops N] [--seed S] [--length N]\n", argv[0]);
 		std::exit(2);
 	}

@@ -137,7 +137,7 @@ FIXTURE_TEARDOWN(trace)
 	delete self->trace;
 }
 
-TEST_F(trace, granted_requests_are_not_told)
+TEST_F(trace, granted_requests_are_not_reported)
 {
 	const ChildrenIn scope(self->chain->ns(2));
 
