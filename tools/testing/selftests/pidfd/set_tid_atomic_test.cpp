@@ -105,8 +105,7 @@ TEST_REQUIRES(row16_failed_claim_skips_no_pid, need::root, need::ns_last_pid)
 
 		/* See row 13: 300 is the only automatic PID then, and taken. */
 		Spawned only = Request{}.pids({ 300 }).sleeping();
-		if (limit.set(301))
-			SKIP(return, "needs a kernel.pid_max of 301");
+		SKIP_IF_MISSING(limit.need(301));
 		EXPECT_ERRNO(0, set_last_pid(300));
 		*exhausted = true;
 		exits_within(inner.child, -1);

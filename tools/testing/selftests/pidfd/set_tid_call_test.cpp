@@ -674,8 +674,7 @@ TEST_REQUIRES(row13_no_automatic_pid_left, need::root, need::ns_last_pid)
 		 * Past PID 300 the search starts again at 300. With the lowest
 		 * limit there is, that is the only number.
 		 */
-		if (limit.set(301))
-			SKIP(return, "needs a kernel.pid_max of 301");
+		SKIP_IF_MISSING(limit.need(301));
 		Spawned only = Request{}.pids({ 300, host }).sleeping();
 		EXPECT_ERRNO(0, only.error);
 		EXPECT_ERRNO(0, set_last_pid(300));
@@ -704,8 +703,7 @@ TEST_REQUIRES(row13_every_pid_is_in_use, need::root, need::ns_last_pid)
 	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
 		Sysctl limit("kernel/pid_max");
 
-		if (limit.set(301))
-			SKIP(return, "needs a kernel.pid_max of 301");
+		SKIP_IF_MISSING(limit.need(301));
 		EXPECT_ERRNO(0, set_last_pid(0));
 		EXPECT_ERRNO(EAGAIN, Request{}.attempt());
 		EXPECT_ERRNO(0, limit.set(limit.saved()));
@@ -726,8 +724,7 @@ TEST_REQUIRES(row26_sequence_that_has_not_passed_300_starts_again_at_1, need::ro
 	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
 		Sysctl limit("kernel/pid_max");
 
-		if (limit.set(301))
-			SKIP(return, "needs a kernel.pid_max of 301");
+		SKIP_IF_MISSING(limit.need(301));
 		Spawned busy = Request{}.pids({ 300, host }).sleeping();
 		EXPECT_ERRNO(0, busy.error);
 		EXPECT_ERRNO(0, set_last_pid(299));

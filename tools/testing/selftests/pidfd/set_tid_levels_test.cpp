@@ -272,8 +272,7 @@ TEST_F(deepest, row08_the_highest_pid_that_there_can_be)
 		const Pids requested(32, pid_max_limit - 1);
 		Sysctl limit("kernel/pid_max");
 
-		if (limit.set(pid_max_limit))
-			SKIP(return, "needs a kernel.pid_max of 4194304");
+		SKIP_IF_MISSING(limit.need(pid_max_limit));
 		Spawned child = Request{}.pids(requested).sleeping();
 		Pids got = nspids(child.child);
 
@@ -301,8 +300,7 @@ TEST_REQUIRES(row21_thousands_of_threads_with_tids_far_apart, need::pid_ns, need
 		std::atomic<int> stop = 0;
 		Sysctl limit("kernel/pid_max");
 
-		if (limit.set(pid_max_limit))
-			SKIP(return, "needs a kernel.pid_max of 4194304");
+		SKIP_IF_MISSING(limit.need(pid_max_limit));
 		for (int i = 1; i <= count && _metadata->exit_code == KSFT_PASS; i++) {
 			threads.push_back(Request{}.thread().pids({ i * apart }).start([&] {
 				while (!stop)

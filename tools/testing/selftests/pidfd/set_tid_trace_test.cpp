@@ -472,8 +472,7 @@ TEST_F(trace, row13_no_automatic_pid_left)
 
 		ASSERT_ERRNO(0, only.error);
 		ASSERT_ERRNO(0, scope.error());
-		if (limit.set(301))
-			SKIP(return, "needs a kernel.pid_max of 301");
+		SKIP_IF_MISSING(limit.need(301));
 		EXPECT_ERRNO(0, set_last_pid(300));
 		EXPECT_ERRNO(EAGAIN, Request{}.pids({ 5 }).attempt());
 		EXPECT_ERRNO(EAGAIN, Request{}.attempt());

@@ -5,6 +5,7 @@
 #ifndef SET_TID_LIB_SYSCTL_HPP
 #define SET_TID_LIB_SYSCTL_HPP
 
+#include <algorithm>
 #include <string>
 
 #include "file.hpp"
@@ -13,7 +14,7 @@
 class Sysctl {
 public:
 	explicit Sysctl(const std::string &name)
-		: path_("/proc/sys/" + name), saved_(read_number(path_))
+		: name_(name), path_("/proc/sys/" + name), saved_(read_number(path_))
 	{
 	}
 	Sysctl(const Sysctl &) = delete;
@@ -31,8 +32,18 @@ public:
 		return write_file(path_, std::to_string(value));
 	}
 
+	/* Sets what a test needs. Returns a null pointer, or what is missing. */
+	const char *need(long value)
+	{
+		if (!set(value))
+			return nullptr;
+		std::replace(name_.begin(), name_.end(), '/', '.');
+		missing_ = "needs a " + name_ + " of " + std::to_string(value);
+		return missing_.c_str();
+	}
+
 private:
-	std::string path_;
+	std::string name_, path_, missing_;
 	long saved_;
 	bool changed_ = false;
 };
