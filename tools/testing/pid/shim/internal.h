@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the shim tell each other.
+ * What the files of the shim share.
  */
 #ifndef SHIM_INTERNAL_H
 #define SHIM_INTERNAL_H

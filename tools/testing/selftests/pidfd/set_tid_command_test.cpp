@@ -654,7 +654,7 @@ TEST_F(explain, rows_of_the_rules)
 	EXPECT_SAYS_JSON(
 		125, failed(limit, "\"EAGAIN\""), nothing,
 		Command({ "-x", "-j", "-u", str(nobody), "--", "true" }).before(allow_no_processes));
-	/* Nobody is in that namespace, so nobody can tell its inode. */
+	/* No process is in that namespace, so its inode is unknown. */
 	const Ran ran =
 		Command({ "-x", "-j", "--new-pidns", "--pid", "2," + free, "--", "true" }).run();
 	EXPECT_EQ(125, ran.status);
