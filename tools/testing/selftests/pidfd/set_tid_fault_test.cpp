@@ -46,6 +46,15 @@ namespace
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
+/*
+ * fork() does not copy the page tables of shared memory. A call that stores a pidfd
+ * there would allocate one, and fail with EFAULT if that fails.
+ */
+void map_here(const Shared<int> &pidfd)
+{
+	*pidfd = -1;
+}
+
 /* Each CPU keeps nodes of earlier preloads: use those of one CPU only. */
 void stay_on_this_cpu()
 {
@@ -217,13 +226,13 @@ FIXTURE_TEARDOWN(dying)
  */
 TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 {
-	/* In memory that is mapped already: to store the pidfd takes no new page. */
 	const Shared<int> pidfd;
 	Request request = Request{}.flags(CLONE_PIDFD).pids(*self->pids);
 
 	request.raw().pidfd = reinterpret_cast<uintptr_t>(&*pidfd);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		auto scope = enter(*self->chain);
+		map_here(pidfd);
 		const Knob fail_nth("/proc/self/fail-nth");
 		int past_end = 0;
 		Points points;
@@ -272,13 +281,13 @@ TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
 {
 	/* No slab object is larger: what is larger gets pages of its own. */
 	constexpr long largest = 16384, step = 256;
-	/* In memory that is mapped already: to store the pidfd takes no new page. */
 	const Shared<int> pidfd;
 	Request request = Request{}.flags(CLONE_PIDFD).pids(*self->pids);
 
 	request.raw().pidfd = reinterpret_cast<uintptr_t>(&*pidfd);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		auto scope = enter(*self->chain);
+		map_here(pidfd);
 		Points points;
 		const std::string space_path = FailAlloc::slab("space");
 		FailAlloc fail;
@@ -375,6 +384,7 @@ TEST_F_TIMEOUT(first_process, row19_every_allocation_may_fail, 3600)
 			long left = 0;
 			int error;
 
+			map_here(pidfd);
 			if (!variant->flags) {
 				ASSERT_EQ(0, unshare(CLONE_NEWPID));
 			}
