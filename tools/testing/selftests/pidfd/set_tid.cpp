@@ -238,7 +238,7 @@ static pid_t run_helper(const NsChain &chain, const Options &options, int target
 static void listen(std::optional<RefusalTrace> &trace)
 {
 	/* The trace has callers by their PIDs there. */
-	if (const char *missing = missing_initial_pid_ns())
+	if (const char *missing = need::initial_pid_ns())
 		fail(std::string("--explain ") + missing);
 	trace.emplace();
 	if (trace->missing())

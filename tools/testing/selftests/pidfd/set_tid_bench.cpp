@@ -596,7 +596,7 @@ int main(int argc, char **argv)
 	const Options options = parse(argc, argv);
 
 	setvbuf(stdout, nullptr, _IOLBF, 0);
-	if (const char *missing = missing_root())
+	if (const char *missing = need::root())
 		die(missing);
 
 	if (options.at_level) {

@@ -117,12 +117,6 @@ Fd dead_namespace()
 	return Fd(
 		open(("/proc/" + str(init.child.pid()) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
 }
-
-/* Whether the kernel has the event, and this process may listen. */
-const char *missing_trace()
-{
-	return RefusalTrace().missing();
-}
 } // namespace
 
 /* The kernel escapes names already, and no message has such bytes: this is for those to come. */
@@ -142,9 +136,8 @@ FIXTURE(command)
 	pid_t free;
 };
 
-FIXTURE_SETUP(command)
+FIXTURE_SETUP_REQUIRES(command, need::command)
 {
-	SKIP_IF_MISSING(missing_command());
 	self->free = find_free_pid();
 }
 
@@ -567,7 +560,7 @@ TEST_F(command, accidents)
 TEST_F(command, explain_needs)
 {
 	const std::vector<std::string> args = { "--explain", "--pid", "1", "--", "true" };
-	SKIP_IF_MISSING(missing_initial_pid_ns());
+	SKIP_IF_MISSING(need::initial_pid_ns());
 	NsChain chain(1);
 
 	ASSERT_ERRNO(0, chain.error());
@@ -586,11 +579,8 @@ FIXTURE(explain)
 	NsChain *chain;
 };
 
-FIXTURE_SETUP(explain)
+FIXTURE_SETUP_REQUIRES(explain, need::command, need::initial_pid_ns, need::trace)
 {
-	SKIP_IF_MISSING(missing_command());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
-	SKIP_IF_MISSING(missing_trace());
 	self->free = find_free_pid();
 	self->chain = new NsChain(2);
 	ASSERT_ERRNO(0, self->chain->error());
@@ -770,12 +760,11 @@ TEST_F(explain, held_by_a_group_or_a_session)
 	}
 }
 
-TEST_F(explain, held_by_nobody_yet)
+TEST_F_REQUIRES(explain, held_by_nobody_yet, need::userfaultfd)
 {
-	SKIP_IF_MISSING(StandingCall::missing());
-	StandingCall call(self->chain->ns(1), { 1001, self->free });
+	PausedCall call(self->chain->ns(1), { 1001, self->free });
 
-	ASSERT_TRUE(call.stands());
+	ASSERT_TRUE(call.paused());
 	EXPECT_IN_USE(self->free, "nobody has it any more, or its process is only being made",
 		      "null");
 	EXPECT_ERRNO(0, call.finish());

@@ -154,11 +154,8 @@ FIXTURE_VARIANT_ADD(allocation, level_32_plain){ .level = 32, .requested = 0 };
 FIXTURE_VARIANT_ADD(allocation, level_32_partial){ .level = 32, .requested = 16 };
 FIXTURE_VARIANT_ADD(allocation, level_32_full){ .level = 32, .requested = -1 };
 
-FIXTURE_SETUP(allocation)
+FIXTURE_SETUP_REQUIRES(allocation, need::root, need::failing_allocations, need::initial_pid_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(FailAlloc::missing());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
 	self->chain = new NsChain(variant->level);
 	ASSERT_ERRNO(0, self->chain->error());
 	self->pids = new Pids(pids_for_levels(variant->level));
@@ -189,10 +186,8 @@ FIXTURE_VARIANT_ADD(first_process, pid_1){ .flags = 0, .requested = 1 };
 FIXTURE_VARIANT_ADD(first_process, full){ .flags = 0, .requested = 2 };
 FIXTURE_VARIANT_ADD(first_process, with_the_namespace){ .flags = CLONE_NEWPID, .requested = 2 };
 
-FIXTURE_SETUP(first_process)
+FIXTURE_SETUP_REQUIRES(first_process, need::root, need::failing_allocations)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(FailAlloc::missing());
 }
 
 FIXTURE_TEARDOWN(first_process)
@@ -211,9 +206,8 @@ FIXTURE_VARIANT_ADD(dying, outer){ .level = 1 };
 FIXTURE_VARIANT_ADD(dying, middle){ .level = 2 };
 FIXTURE_VARIANT_ADD(dying, innermost){ .level = 3 };
 
-FIXTURE_SETUP(dying)
+FIXTURE_SETUP_REQUIRES(dying, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 }
 
 FIXTURE_TEARDOWN(dying)
@@ -335,11 +329,9 @@ TEST_F_TIMEOUT(allocation, row14_all_fail_from_one_on, 3600)
  * All allocations that may not sleep fail, and the claim needs nodes for 33 IDRs
  * under a lock: far more than one preload has.
  */
-TEST(row14_memory_that_can_be_waited_for)
+TEST_REQUIRES(row14_memory_that_can_be_waited_for, need::root, need::failing_allocations,
+	      need::initial_pid_ns)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(FailAlloc::missing());
-	SKIP_IF_MISSING(missing_initial_pid_ns());
 	const pid_t far = pid_max() - 2;
 	NsChain chain(max_pid_ns_level);
 
@@ -417,19 +409,15 @@ TEST_F_TIMEOUT(first_process, row19_every_allocation_may_fail, 3600)
 	EXPECT_LT(10, nth - 2);
 }
 
-TEST(row18_late_failure_leaves_nothing_behind)
+TEST_REQUIRES(row18_late_failure_leaves_nothing_behind, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const Pids all = { free_a, free_b, find_free_pid() };
 	const Cgroup full;
 	NsChain chain(2);
 
 	SKIP_IF_MISSING(full.missing());
-	EXPECT_ERRNO(0, full.set("pids.max", "0"));
-	EXPECT_ERRNO(0, chain.error());
-	/* Not by ASSERT, which leaves the cgroup behind. */
-	if (_metadata->exit_code != KSFT_PASS)
-		return;
+	ASSERT_ERRNO(0, full.set("pids.max", "0"));
+	ASSERT_ERRNO(0, chain.error());
 	const ChildrenIn scope(chain.ns(2));
 	for (const LateFailure &late : late_failures(full)) {
 		for (size_t size = 0; size <= all.size(); size++) {
@@ -451,9 +439,8 @@ TEST(row18_late_failure_leaves_nothing_behind)
 }
 
 /* The kernel has never checked whether it could store the PID, and does not now. */
-TEST(row18_bad_tid_pointer_is_no_failure)
+TEST_REQUIRES(row18_bad_tid_pointer_is_no_failure, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	for (uint64_t flag : { CLONE_PARENT_SETTID, CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID }) {
 		const pid_t pid = find_free_pid();
 		Request request = Request{}.flags(flag).pids({ pid });
@@ -472,9 +459,8 @@ TEST(row18_bad_tid_pointer_is_no_failure)
  * A caller is killed, most of the time between the claim and the birth of the child:
  * there it waits for the lock that the CgroupMover holds.
  */
-TEST(row18_killed_caller_leaves_no_pid)
+TEST_REQUIRES(row18_killed_caller_leaves_no_pid, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	constexpr int least = 20, most = 400;
 	const bool counts_claims = Aftermath({}).counts_claims();
 	const Pids pids = { free_a, find_free_pid() };
@@ -483,12 +469,9 @@ TEST(row18_killed_caller_leaves_no_pid)
 	int killed = 0, unborn = 0;
 
 	SKIP_IF_MISSING(cgroup.missing());
-	EXPECT_ERRNO(0, chain.error());
+	ASSERT_ERRNO(0, chain.error());
 	CgroupMover other(cgroup);
-	EXPECT_ERRNO(0, other.error());
-	/* Not by ASSERT, which leaves the cgroup behind. */
-	if (_metadata->exit_code != KSFT_PASS)
-		return;
+	ASSERT_ERRNO(0, other.error());
 	const Request request = Request{}.into_cgroup(cgroup.dir()).pids(pids);
 
 	while (_metadata->exit_code == KSFT_PASS && killed < most &&
@@ -516,16 +499,14 @@ TEST(row18_killed_caller_leaves_no_pid)
 }
 
 /* A claimed PID is in use at its level before there is a task. */
-TEST(row11_claim_that_stands_is_in_use_at_every_level)
+TEST_REQUIRES(row11_claim_that_stands_is_in_use_at_every_level, need::root, need::userfaultfd)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(StandingCall::missing());
 	const pid_t host = find_free_pid();
 	NsChain chain(2);
 
 	ASSERT_ERRNO(0, chain.error());
-	StandingCall call(chain.ns(2), { free_a, free_b, host });
-	ASSERT_TRUE(call.stands());
+	PausedCall call(chain.ns(2), { free_a, free_b, host });
+	ASSERT_TRUE(call.paused());
 	EXPECT_ERRNO(EEXIST, claim_in(chain.ns(2), { free_a }));
 	EXPECT_ERRNO(EEXIST, claim_in(chain.ns(1), { free_b }));
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ host }).attempt());
@@ -535,10 +516,8 @@ TEST(row11_claim_that_stands_is_in_use_at_every_level)
 	EXPECT_ERRNO(0, claim_in(chain.ns(2), { free_a, free_b, host }));
 }
 
-TEST(row18_caller_killed_while_its_claim_stands)
+TEST_REQUIRES(row18_caller_killed_while_its_claim_stands, need::root, need::userfaultfd)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(StandingCall::missing());
 	const Pids all = { free_a, free_b, find_free_pid() };
 	NsChain chain(2);
 
@@ -551,8 +530,8 @@ TEST(row18_caller_killed_while_its_claim_stands)
 			const ChildrenIn scope(chain.ns(2));
 			aftermath.emplace(pids);
 		}
-		StandingCall call(chain.ns(2), pids);
-		ASSERT_TRUE(call.stands());
+		PausedCall call(chain.ns(2), pids);
+		ASSERT_TRUE(call.paused());
 		call.caller().end();
 
 		const ChildrenIn scope(chain.ns(2));
@@ -565,10 +544,8 @@ TEST(row18_caller_killed_while_its_claim_stands)
  * the birth of the child. The inits of the inner levels are held just before their
  * own namespaces stop accepting processes.
  */
-TEST(row12_init_dies_while_a_claim_stands)
+TEST_REQUIRES(row12_init_dies_while_a_claim_stands, need::root, need::userfaultfd)
 {
-	SKIP_IF_MISSING(missing_root());
-	SKIP_IF_MISSING(StandingCall::missing());
 	constexpr int depth = 3;
 	const Pids all = { free_a, free_b, free_c, find_free_pid() };
 
@@ -579,8 +556,8 @@ TEST(row12_init_dies_while_a_claim_stands)
 		ASSERT_ERRNO(0, chain.error());
 		for (int level = 1; level <= depth; level++)
 			ns.push_back(open_ns(chain.init(level)));
-		StandingCall call(ns[depth - 1], all);
-		ASSERT_TRUE(call.stands());
+		PausedCall call(ns[depth - 1], all);
+		ASSERT_TRUE(call.paused());
 		std::vector<HeldAtExit> held;
 		for (int level = dying + 1; level <= depth; level++)
 			held.emplace_back(chain.init(level));
@@ -631,9 +608,8 @@ TEST_F_TIMEOUT(dying, row12_init_dies_while_others_create_processes, 3600)
  * The init that dies is a thread whose leader has exited before: it has two PIDs of its
  * own. It waits for a process that somebody outside reaps, and must be woken up then.
  */
-TEST(row12_init_without_its_leader_waits_for_the_last_process)
+TEST_REQUIRES(row12_init_without_its_leader_waits_for_the_last_process, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	struct Steps {
 		std::atomic<bool> leave = false, alone = false;
 	};
@@ -674,9 +650,8 @@ TEST(row12_init_without_its_leader_waits_for_the_last_process)
 		init.child.release();
 }
 
-TEST(row19_first_process_may_fail_late)
+TEST_REQUIRES(row19_first_process_may_fail_late, need::root)
 {
-	SKIP_IF_MISSING(missing_root());
 	const pid_t host = find_free_pid();
 	const Cgroup full;
 

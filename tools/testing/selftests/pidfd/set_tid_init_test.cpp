@@ -221,8 +221,8 @@ TEST_F_REQUIRES(entered, row09_no_pid_while_the_init_is_being_made, need::userfa
 			const Shared<Steps> steps;
 			InitlessNs fresh({}, variant->open);
 			ASSERT_ERRNO(0, fresh.error());
-			StandingCall call(fresh.ns(), pids);
-			ASSERT_TRUE(call.stands());
+			PausedCall call(fresh.ns(), pids);
+			ASSERT_TRUE(call.paused());
 			Spawned other = run_in_child(checks(_metadata, [&](auto *_metadata) {
 				ask_for_all(_metadata, fresh.ns(), wanted, *steps);
 			}));
@@ -245,21 +245,21 @@ TEST_F_REQUIRES(entered, row19_one_fails_late_and_another_becomes_init, need::us
 	const UserFaults allowed(variant->as_user);
 	Spawned task = run_in_child(checks(_metadata, [&](auto *_metadata) {
 		SKIP_IF_MISSING(become_caller(variant->as_user));
-		for (const bool stands : { false, true }) {
+		for (const bool paused : { false, true }) {
 			InitlessNs fresh({}, variant->open);
 			ASSERT_ERRNO(0, fresh.error());
 			for (int round = 0; round < 6; round++) {
 				const Pids pids(round % 2, 1);
-				StandingCall call(fresh.ns(), pids);
-				ASSERT_TRUE(call.stands());
+				PausedCall call(fresh.ns(), pids);
+				ASSERT_TRUE(call.paused());
 				EXPECT_ERRNO(EINVAL, attempt_in(fresh.ns(), late_failure({})));
 				EXPECT_ERRNO(EEXIST, attempt_in(fresh.ns(), late_failure({ 1 })));
 				call.caller().end();
 				EXPECT_ERRNO(EFAULT, attempt_in(fresh.ns(), late_failure(pids)));
 			}
-			if (stands) {
-				StandingCall call(fresh.ns(), {});
-				ASSERT_TRUE(call.stands());
+			if (paused) {
+				PausedCall call(fresh.ns(), {});
+				ASSERT_TRUE(call.paused());
 				EXPECT_ERRNO(EINVAL, attempt_in(fresh.ns(), late_failure({})));
 				EXPECT_ERRNO(0, call.finish());
 			} else {
@@ -403,8 +403,8 @@ TEST_REQUIRES(row12_ancestor_dies_while_the_init_is_being_made, need::root, need
 			InitlessNs fresh(chain);
 			ASSERT_ERRNO(0, fresh.error());
 			fresh.creator().end();
-			StandingCall call(fresh.ns(), pids);
-			ASSERT_TRUE(call.stands());
+			PausedCall call(fresh.ns(), pids);
+			ASSERT_TRUE(call.paused());
 			std::vector<HeldAtExit> held;
 			if (dying == 1)
 				held.emplace_back(chain.init(2));

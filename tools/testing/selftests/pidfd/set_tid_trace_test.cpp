@@ -267,9 +267,9 @@ TEST_F(trace, row11_an_exited_leader)
 TEST_F_REQUIRES(trace, row11_a_claim_that_stands, need::userfaultfd)
 {
 	const pid_t host = find_free_pid();
-	StandingCall call(self->chain->ns(1), { free_a, host });
+	PausedCall call(self->chain->ns(1), { free_a, host });
 
-	ASSERT_TRUE(call.stands());
+	ASSERT_TRUE(call.paused());
 	EXPECT_REPORTED(refused(0, getpid(), host, EEXIST, "in-use"), EEXIST,
 			Request{}.pids({ host }));
 	EXPECT_ERRNO(0, call.finish());
@@ -436,9 +436,9 @@ TEST_F_REQUIRES(trace, row12_init_dies_while_a_claim_stands, need::userfaultfd)
 							 i < size ? pids[i] : 0, ENOMEM,
 							 "lost-init");
 			const Fd ns = open_ns(chain.init(dying));
-			StandingCall call(chain.ns(2), pids);
+			PausedCall call(chain.ns(2), pids);
 			const pid_t caller = call.caller().pid();
-			ASSERT_TRUE(call.stands());
+			ASSERT_TRUE(call.paused());
 			/* Or else the end of the inner one would be reported. */
 			std::optional<HeldAtExit> held;
 			if (dying == 1) {
@@ -489,7 +489,7 @@ TEST_F(trace, row13_no_automatic_pid_left)
  * without a substitute is the struct pid, before any level is looked at. The number of
  * objects differs by one or so between calls, so a pass may miss it: then try again.
  */
-TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::missing)
+TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, need::failing_allocations)
 {
 	constexpr int most_passes = 10;
 	const std::string line =
@@ -530,7 +530,7 @@ TEST_F_REQUIRES(trace, row14_no_memory_before_a_level_is_looked_at, FailAlloc::m
  * Once an allocation has failed all others do, those for a level as well. Each call is
  * reported at most once, whichever level lacked memory.
  */
-TEST_F_REQUIRES(trace, row14_no_memory_for_a_level, FailAlloc::missing, need::pid_20002)
+TEST_F_REQUIRES(trace, row14_no_memory_for_a_level, need::failing_allocations, need::pid_20002)
 {
 	constexpr long largest = 16384, step = 512;
 	/* A node of their own in each IDR. */

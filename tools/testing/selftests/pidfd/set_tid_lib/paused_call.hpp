@@ -41,12 +41,10 @@ inline const char *userfaultfd()
  * stores the pidfd in a page that is missing until finish() (userfaultfd). The
  * caller is a process outside of the namespace that it creates the child in.
  */
-class StandingCall {
+class PausedCall {
 public:
-	static const char *missing() { return need::userfaultfd(); }
-
 	/* Returns when the call is paused, or has returned. */
-	StandingCall(const Fd &target, const Pids &pids)
+	PausedCall(const Fd &target, const Pids &pids)
 	{
 		auto body = [&] {
 			if (!offer_page() || setns(target.get(), CLONE_NEWPID)) {
@@ -67,10 +65,10 @@ public:
 		uffd_ = Fd(state_->uffd);
 		events[1] = { uffd_.get(), POLLIN, 0 };
 		poll(events, 2, limit_ms);
-		stands_ = events[1].revents & POLLIN;
+		paused_ = events[1].revents & POLLIN;
 	}
 
-	bool stands() const { return stands_; }
+	bool paused() const { return paused_; }
 	Child &caller() { return caller_; }
 
 	/* Lets the call go on. Returns its errno or 0. */
@@ -117,7 +115,7 @@ private:
 	const Shared<State> state_;
 	Child caller_;
 	Fd uffd_;
-	bool stands_ = false;
+	bool paused_ = false;
 };
 
 #endif /* SET_TID_LIB_PAUSED_CALL_HPP */

@@ -80,9 +80,4 @@ inline const char *ns_last_pid()
 }
 } // namespace need
 
-/* The same for programs that do not use TEST_REQUIRES() yet. */
-constexpr Requirement missing_set_tid = need::set_tid, missing_root = need::root,
-		      missing_pid_ns = need::pid_ns, missing_initial_pid_ns = need::initial_pid_ns,
-		      missing_user_ns = need::user_ns, missing_last_pid = need::ns_last_pid;
-
 #endif /* SET_TID_LIB_REQUIREMENT_HPP */

@@ -49,11 +49,14 @@ inline std::string command_path()
 	       (self.ends_with("_32") ? "/set_tid_32" : "/set_tid");
 }
 
-inline const char *missing_command()
+namespace need
+{
+inline const char *command()
 {
 	return access(command_path().c_str(), X_OK) ? "needs the command set_tid beside it" :
-						      missing_root();
+						      root();
 }
+} // namespace need
 
 /* From now on a system call is answered by a filter, in this process and its children. */
 inline int filter_call(int nr, uint32_t answer, int flags = 0)

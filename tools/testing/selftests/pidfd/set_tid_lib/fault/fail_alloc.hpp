@@ -29,13 +29,6 @@
  */
 class FailAlloc {
 public:
-	static const char *missing()
-	{
-		return access(slab("").c_str(), F_OK) || access(page("").c_str(), F_OK) ||
-				       access("/proc/self/fail-nth", F_OK) ?
-			       "needs CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC with debugfs in /sys/kernel/debug" :
-			       nullptr;
-	}
 	FailAlloc()
 	{
 		for (auto of : { slab, page }) {
@@ -86,6 +79,18 @@ public:
 private:
 	std::vector<std::pair<std::string, std::string>> saved_;
 };
+
+namespace need
+{
+inline const char *failing_allocations()
+{
+	return access(FailAlloc::slab("").c_str(), F_OK) ||
+			       access(FailAlloc::page("").c_str(), F_OK) ||
+			       access("/proc/self/fail-nth", F_OK) ?
+		       "needs CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC with debugfs in /sys/kernel/debug" :
+		       nullptr;
+}
+} // namespace need
 
 /* A number in a file that is open already: access to it allocates nothing. */
 class Knob {

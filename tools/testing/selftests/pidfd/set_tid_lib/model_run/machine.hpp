@@ -63,8 +63,7 @@ inline Model new_model()
 /* What the model test lacks here, or a null pointer. */
 inline const char *missing()
 {
-	for (auto what :
-	     { missing_root, missing_pid_ns, missing_initial_pid_ns, missing_last_pid }) {
+	for (auto what : { need::root, need::pid_ns, need::initial_pid_ns, need::ns_last_pid }) {
 		if (const char *text = what())
 			return text;
 	}

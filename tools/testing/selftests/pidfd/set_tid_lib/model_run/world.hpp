@@ -74,7 +74,7 @@ private:
 	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
 	{
 		int above = 0, creator = 0;
-		const bool owned = !missing_user_ns();
+		const bool owned = !need::user_ns();
 
 		for (int level = 1; level <= depth; level++) {
 			const bool new_user = owned && level <= 20 && random.percent(35);
