@@ -150,10 +150,10 @@ kernel: tree
 
 tree: setup
 	@scripts/tree/fetch-base
-	@scripts/tree/overlay apply
+	@scripts/tree/apply
 
 refresh:
-	@scripts/tree/overlay refresh
+	@scripts/tree/refresh
 
 series: tree
 	@scripts/tree/series

@@ -15,6 +15,9 @@ set -euo pipefail
 export LC_ALL=C
 # Every make started from here decides for itself how many jobs it runs.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+# A kernel's version says nothing of the commit that it is built from: a new commit
+# would build more than what has changed.
+export LOCALVERSION=
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KDIR=${KDIR:-}
