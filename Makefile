@@ -26,11 +26,13 @@ export CRIU_SRC ?=
 export ZDTM ?=
 export PREFIX ?= /usr/local
 export DESTDIR ?=
+export LINUX ?=
+export BRANCH ?= set_tid
 # As it was typed: $$ in it is for the guest's shell, not for make.
 override CMD := $(value CMD)
 export CMD
 
-locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series check results clean
+locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series branch check results clean
 .PHONY: help setup shell set_tid install $(locked)
 .NOTPARALLEL:
 
@@ -61,10 +63,13 @@ help:
 #: make install     the same, with its manual page and its completion for bash, in PREFIX
 #:                  (/usr/local) below DESTDIR
 #:
-#: make tree        get Linux 6.12, apply the overlay: build/linux
+#: make tree        get Linux 6.12, apply the overlay: build/linux, a git repository with a commit
+#:                  for each patch; what you have edited or committed there stays
 #: make kernel      build it: build/obj
-#: make refresh     bring what was edited in build/linux back into the overlay
+#: make refresh     bring what was edited or committed in build/linux back into the overlay
 #: make series      write the patches for git am: build/series
+#: make branch      put the patches on a new branch of your own clone: LINUX=/path/to/linux,
+#:                  BRANCH=name (set_tid); nothing else changes there
 #: make check       everything that can be checked without judgement
 #: make results     copy what the last runs have left in build/results, each with its commit, base,
 #:                  architecture and command, into results/
@@ -157,6 +162,9 @@ refresh:
 
 series: tree
 	@scripts/tree/series
+
+branch: tree
+	@scripts/tree/branch
 
 check: kernel
 	@scripts/lib/install-packages check
