@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153 # names of others' variables
 #
 # Sourced after overlay.sh: build/linux as a git repository.
 #
