@@ -198,7 +198,9 @@ settle() {
 # on_series: is it ours to move?
 on_series() {
 	[ "$(git symbolic-ref -q HEAD)" = refs/heads/series ] ||
-		die "$(short "$TREE") has not its branch series checked out: finish what is under way there (git status), then git checkout series"
+		die "$(short "$TREE") does not have its branch series checked out: finish what is under way there (git status), then git checkout series"
+	[ ! -e "$TREE/.git/index.lock" ] ||
+		die "git is at work in $(short "$TREE"): wait for it; if none is running, rm $(short "$TREE")/.git/index.lock"
 	[ -z "$(git ls-files -u)" ] ||
 		die "$(short "$TREE") has conflicts that are not resolved: see git status there"
 }

@@ -255,7 +255,7 @@ conflict() {
 	[ ! -s "$scratch/out" ]
 	echo '/* there */' >>kernel/pid_alloc.c
 	try scripts/tree/apply
-	fails_with 'has not its branch series checked out'
+	fails_with 'does not have its branch series checked out'
 	linux checkout -q series
 	works scripts/tree/apply
 }
