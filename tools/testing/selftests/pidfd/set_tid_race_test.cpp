@@ -7,7 +7,7 @@
  * The numbers in the names of the tests are the rows of
  * Documentation/userspace-api/set_tid.rst.
  *
- * SET_TID_RACE_ROUNDS, or --rounds N: how many rounds each of the tests makes
+ * SET_TID_RACE_ROUNDS in the environment is how many rounds each of the tests makes
  * (those that make a namespace in each of them: a twentieth of that).
  */
 #include "set_tid_lib/harness.hpp"
@@ -737,13 +737,4 @@ TEST_F_TIMEOUT(race, row27_one_of_several_creates_the_init, 3600)
 	       rounds(), race.together(), later, refused);
 }
 
-int main(int argc, char **argv)
-{
-	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
-		setenv("SET_TID_RACE_ROUNDS", argv[2], 1);
-		argv[2] = argv[0];
-		argc -= 2;
-		argv += 2;
-	}
-	return test_harness_run(argc, argv);
-}
+TEST_HARNESS_MAIN
