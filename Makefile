@@ -33,7 +33,7 @@ override CMD := $(value CMD)
 export CMD
 
 locked := run kselftest soak native fuzz mutants coverage bench criu guest kernel tree refresh series branch check results clean
-.PHONY: help setup shell set_tid install $(locked)
+.PHONY: help setup shell debug set_tid install $(locked)
 .NOTPARALLEL:
 
 help:
@@ -58,6 +58,8 @@ help:
 #:                  another Debian suite): build/results/bench.md and plots. Debian 12, no KVM;
 #:                  with two processors half an hour the first time, ten minutes later
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
+#: make debug       the same on a kernel with debug information that waits for gdb; says how to
+#:                  start gdb
 #: make set_tid     the command alone, for any Linux since 5.5: build/set_tid. It takes g++, no
 #:                  kernel tree and no package of ours; VERSION=x is what --version prints
 #: make install     the same, with its manual page and its completion for bash, in PREFIX
@@ -70,14 +72,14 @@ help:
 #: make series      write the patches for git am: build/series
 #: make branch      put the patches on a new branch of your own clone: LINUX=/path/to/linux,
 #:                  BRANCH=name (set_tid); nothing else changes there
-#: make check       everything that can be checked without judgement
+#: make check       patches, style, each step of the series, the scripts, native tests
 #: make results     copy what the last runs have left in build/results, each with its commit, base,
 #:                  architecture and command, into results/
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
 #:                  failures that scripts/test/stock-expected lists; KERNEL=7.3 is for make shell
-#: DEBUG=kasan      a kernel that looks for mistakes: KASAN, UBSAN, lockdep, debug objects, and
+#: DEBUG=kasan      a kernel that finds mistakes: KASAN, UBSAN, lockdep, debug objects, and
 #:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
 #:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:
 #:                  for how long alloc_pid() has interrupts off
@@ -191,3 +193,6 @@ set_tid:
 
 install:
 	@scripts/build/set-tid-command install
+
+debug:
+	@$(MAKE) --no-print-directory shell DEBUG=gdb
