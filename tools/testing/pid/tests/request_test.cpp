@@ -269,7 +269,7 @@ TEST_F(set_tid, row10_nobody_is_asked_about_automatic_levels)
 	EXPECT_EQ(0u, shim_user_ns_asked(owner));
 }
 
-TEST_F(set_tid, order_inner_level_is_judged_first)
+TEST_F(set_tid, order_inner_level_is_validated_first)
 {
 	World w;
 	struct user_namespace *denied = w.owner(SHIM_CAP_NONE);
@@ -288,7 +288,7 @@ TEST_F(set_tid, order_inner_level_is_judged_first)
 	EXPECT_EQ(-EPERM, w.try_alloc(inner, { 1000, 1 }));
 }
 
-TEST_F(set_tid, order_all_levels_are_judged_before_any_is_claimed)
+TEST_F(set_tid, order_all_levels_are_validated_before_any_is_claimed)
 {
 	World w;
 	struct user_namespace *denied = w.owner();

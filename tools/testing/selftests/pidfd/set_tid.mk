@@ -32,12 +32,6 @@ print-set_tid-kernel-tests:
 
 else
 
-# Sources that one program links besides its own .cpp file. Those in a folder of
-# set_tid_lib/ belong to the program that is named here, as prerequisites of it.
-set_tid_both = $(OUTPUT)/$(1) $(OUTPUT)/$(1)_32
-$(call set_tid_both,set_tid_model_test): $(wildcard set_tid_lib/model/*.cpp)
-$(call set_tid_both,set_tid_fault_test): $(wildcard set_tid_lib/fault/*.cpp)
-
 SET_TID_HDRS := $(wildcard set_tid_*.hpp set_tid_lib/*.hpp set_tid_lib/*/*.hpp)
 
 # lib.mk knows nothing of C++: the compiler follows its choice of CC, and the
@@ -80,13 +74,12 @@ TEST_GEN_PROGS += $(SET_TID_BUILT)
 TEST_GEN_FILES += $(SET_TID_BUILT_FILES)
 all: $(SET_TID_BUILT) $(SET_TID_BUILT_FILES)
 
-# $^ and not $<: a program may have more than one source.
 $(OUTPUT)/%: %.cpp $(SET_TID_HDRS) $(LOCAL_HDRS)
 	$(call msg,CXX,,$@)
-	$(Q)$(CXX) $(CXXFLAGS) $(CXX_LDFLAGS) $(filter %.cpp,$^) -o $@
+	$(Q)$(CXX) $(CXXFLAGS) $(CXX_LDFLAGS) $< -o $@
 
 $(OUTPUT)/%_32: %.cpp $(SET_TID_HDRS) $(LOCAL_HDRS)
 	$(call msg,CXX,32,$@)
-	$(Q)$(CXX) $(CXXFLAGS) $(CXX_FLAGS_32) $(USERLDFLAGS) $(filter %.cpp,$^) -o $@
+	$(Q)$(CXX) $(CXXFLAGS) $(CXX_FLAGS_32) $(USERLDFLAGS) $< -o $@
 
 endif
