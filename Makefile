@@ -168,6 +168,9 @@ series: tree
 branch: tree
 	@scripts/tree/branch
 
+# What is checked is the patched kernel, without DEBUG.
+check: override KERNEL := patched
+check: override DEBUG :=
 check: kernel
 	@scripts/lib/install-packages check
 	@scripts/check/run

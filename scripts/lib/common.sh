@@ -8,8 +8,8 @@
 # configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's),
 # CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
 # Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, IMAGE (the
-# guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times longer what runs in
-# this kernel may take).
+# guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times
+# longer what runs in this kernel may take).
 
 set -euo pipefail
 export LC_ALL=C
@@ -27,7 +27,7 @@ JOBS=${JOBS:-$(nproc)}
 TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
 # A tree of the user's own never mixes with the package's.
-B=${BUILD:-$ROOT/build${KDIR:+/kdir}}
+B=$(realpath -m "${BUILD:-$ROOT/build${KDIR:+/kdir}}")
 BASE=$B/base
 TREE=$B/linux
 LOG=$B/log
@@ -62,6 +62,12 @@ need_space() {
 	[ "$free" -ge "$1" ] ||
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
 }
+
+# makefile_version: "6.12", from a kernel's Makefile, which is stdin
+makefile_version() { awk '$1 == "VERSION" || $1 == "PATCHLEVEL" { printf "%s%s", s, $3; s = "." }'; }
+
+# repository COMMAND...: git in this repository, whoever owns it
+repository() { command git -c safe.directory="$ROOT" -C "$ROOT" "$@"; }
 
 # kernel_tests: the set_tid test programs that test the kernel's code
 kernel_tests() { make -s -f "$ROOT/tools/testing/selftests/pidfd/set_tid.mk" print-set_tid-kernel-tests; }

@@ -17,7 +17,6 @@ start_record() {
 	record_path=$RESULTS/$1
 	RECORD=$LOG/$1.record
 	record_start=$(date +%s.%N)
-	record_commit=$(git -C "$ROOT" describe --always --dirty 2>/dev/null) || true
 	shift
 	record_command=$(result_command "$@")
 	record_end=
@@ -41,7 +40,7 @@ record_kernel() {
 # status, and the error if it is not 0.
 export_record() {
 	"$ROOT/scripts/test/export-record" "$RECORD" "$record_path" "$1" "$record_end" "${3:-0}" "${2:-}" \
-		"start=$record_start" "command=$record_command" "commit=$record_commit" \
+		"start=$record_start" "command=$record_command" "commit=$RESULT_COMMIT" \
 		"base=$(result_base | sed 's/^Linux //; /^unknown$/d')" "kernel=$(record_kernel "${3:-}")" \
 		"architecture=$(uname -m)" ||
 		die "the results for machines could not be written: $(short "$record_path").*"

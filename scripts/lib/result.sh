@@ -10,11 +10,11 @@ RESULTS=$B/results
 # result_commit: what is tested, as git names it. Other results do not count as changes.
 result_commit() {
 	local commit
-	commit=$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null) || {
+	commit=$(repository rev-parse --short=12 HEAD 2>/dev/null) || {
 		say 'unknown (no git)'
 		return
 	}
-	[ -z "$(git -C "$ROOT" status --porcelain -- . ':!results')" ] || commit+=', with uncommitted changes'
+	[ -z "$(repository status --porcelain -- . ':!results')" ] || commit+=', with uncommitted changes'
 	say "$commit"
 }
 # When the run starts: somebody may commit before it ends.

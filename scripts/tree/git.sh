@@ -26,6 +26,8 @@ trap 'rm -rf "$tmp"' EXIT
 
 is_ancestor() { git merge-base --is-ancestor "$1" "$2"; }
 
+# The subject of commit_tree()'s commits, if it is another one.
+text=
 # The author of what the overlay has and no mail has; of edits while git merges them.
 no_mail='no series/*.msg'
 edits='uncommitted edits'

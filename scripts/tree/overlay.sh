@@ -22,6 +22,20 @@ list() {
 		(cd "$OVERLAY" && find "${dirs[@]}" -type f ! -name '*.orig' ! -name '*.rej' ! -name '*~' ! -name '.*.sw?' | sort)
 }
 
+# read_me DIR: me becomes who makes commits, as git says in DIR or else here. Before git.sh,
+# which ignores the user's settings.
+read_me() {
+	local what value
+	me=()
+	for what in name email; do
+		value=$(command git -c safe.directory='*' -C "$1" config user.$what) ||
+			value=$(repository config user.$what) ||
+			die "git does not know who you are: git config --global user.$what ..."
+		me+=("GIT_AUTHOR_${what^^}=$value" "GIT_COMMITTER_${what^^}=$value")
+	done
+	me+=("GIT_AUTHOR_DATE=$(date -R)" "GIT_COMMITTER_DATE=$(date -R)")
+}
+
 # mails: their names, 03-pid-alloc, in the series' order; 00-cover is none
 mails() {
 	[ ! -d "$OVERLAY/series" ] ||

@@ -144,7 +144,7 @@ interrupted_in() {
 
 @test "a second make in the same clone is refused" {
 	mkdir -p build
-	flock build/.lock sleep 20 &
+	flock build/.lock sleep 20 3>&- &
 	sleep 0.3
 	try timeout 20 make tree
 	kill %1
