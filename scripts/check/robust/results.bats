@@ -97,7 +97,7 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	text='300 calls, 200 of them from several workers; 30 rounds of races; 1 mismatches; not all was run, or not all was right'
 	[ "$(tail -n 1 "$scratch/out")" = "$text" ]
 	[ "$(tail -n 1 build/results/soak-patched.md)" = "Seed 7: $text." ]
-	grep -qFx -- '- command: `make soak MINUTES=2`' build/results/soak-patched.md
+	grep -qFx -- '- command: `make soak MINUTES=2 SEED=7`' build/results/soak-patched.md
 }
 
 @test "make results without results is an error, and otherwise copies them" {
