@@ -106,6 +106,16 @@ refused() {
 	refused TARGETS=clone3
 }
 
+@test "a chosen case that the guest did not run is a failure" {
+	programs
+	printf '%s\n' '# selftests: pidfd: b_test' '# 1..1' '# ok 1 global.row12_other' \
+		'ok 1 selftests: pidfd: b_test' 'guest-end 0' >"$FAKE_JOB"
+	try env TESTS='row12*' scripts/test/kselftest
+	[ "$status" != 0 ]
+	grep -q '^  b_test:global.row12_two$' "$scratch/out"
+	[ "$(tail -n 1 "$scratch/out")" = '1 passed, 1 failed, 0 skipped' ]
+}
+
 @test "a case that was not chosen is not missing, one that was is" {
 	programs
 	printf '%s\n' '# selftests: pidfd: b_test' '# 1..1' '# ok 1 global.row12_two' \
