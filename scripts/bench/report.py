@@ -94,30 +94,35 @@ def restore(figures):
     yield from comparison(figures.guest, "", rows)
 
 
+def table(title, note, columns, rows):
+    yield f"## {title}"
+    yield ""
+    yield note
+    yield ""
+    yield f"| {' | '.join(columns)} |"
+    yield "|" + "---|" * len(columns)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
 def counted(figures):
-    if not figures.count:
-        return
-    yield "## alloc_pid() and free_pid(), native, counted"
-    yield ""
-    yield "call/request/level/live PIDs; s: scattered, no two in one node of the IDR."
-    yield ""
-    yield "| instructions a call | ours | 6.12 | ratio |"
-    yield "|---|---|---|---|"
-    for case, n in figures.count.items():
-        yield f"| {case} | {show_figure(n.ours)} | {show_figure(n.base)} | {show_ratio(n.ratio)} |"
+    if figures.count:
+        yield from table(
+            "alloc_pid() and free_pid(), native, counted",
+            "call/request/level/live PIDs; s: scattered, no two in one node of the IDR.",
+            ("instructions a call", "ours", "6.12", "ratio"),
+            ((case, show_figure(n.ours), show_figure(n.base), show_ratio(n.ratio)) for case, n in figures.count.items()),
+        )
 
 
 def timed(figures):
-    if not figures.time:
-        return
-    yield "## The same, timed"
-    yield ""
-    yield "Medians of five runs; x2: two threads at once. On a busy machine these say little."
-    yield ""
-    yield "| ns a call | ours | 6.12 | ratio | spread |"
-    yield "|---|---|---|---|---|"
-    for case, n in figures.time.items():
-        yield f"| {case} | {n.ours:.1f} | {n.base:.1f} | {show_ratio(n.ratio)} | {n.spread} |"
+    if figures.time:
+        yield from table(
+            "The same, timed",
+            "Medians of five runs; x2: two threads at once. On a busy machine these say little.",
+            ("ns a call", "ours", "6.12", "ratio", "spread"),
+            ((case, f"{n.ours:.1f}", f"{n.base:.1f}", show_ratio(n.ratio), f"{n.spread}") for case, n in figures.time.items()),
+        )
 
 
 def sizes(figures):
