@@ -76,6 +76,16 @@ static std::vector<NsState> but_nodes(std::vector<NsState> nss)
 	return nss;
 }
 
+/* A call that failed for lack of memory has changed nothing, and succeeds now. */
+static void expect_undone(World &w, const std::vector<struct pid_namespace *> &nss,
+			  const Pids &wanted, const std::vector<NsState> &before, int err)
+{
+	EXPECT_EQ(-ENOMEM, err);
+	shim_rcu_barrier();
+	EXPECT_EQ(but_nodes(before), but_nodes(states(nss)));
+	EXPECT_EQ(0, w.try_alloc(nss.back(), wanted));
+}
+
 TEST_F(alloc_pid, row14_every_allocation_may_fail_once)
 {
 	unsigned int points = 0;
@@ -100,12 +110,8 @@ TEST_F(alloc_pid, row14_every_allocation_may_fail_once)
 					if (shim_fail_pending())
 						break;
 					points++;
-					if (!err)
-						continue;
-					EXPECT_EQ(-ENOMEM, err);
-					shim_rcu_barrier();
-					EXPECT_EQ(but_nodes(before), but_nodes(states(nss)));
-					EXPECT_EQ(0, w.try_alloc(nss.back(), wanted));
+					if (err)
+						expect_undone(w, nss, wanted, before, err);
 				}
 			}
 		}
@@ -133,12 +139,8 @@ TEST_F(alloc_pid, row14_memory_runs_out_at_any_allocation)
 				shim_set_alloc(SHIM_SLEEPING, enough);
 				err = w.try_alloc(nss.back(), wanted);
 				shim_set_alloc(SHIM_SLEEPING, -1);
-				if (!err)
-					continue;
-				EXPECT_EQ(-ENOMEM, err);
-				shim_rcu_barrier();
-				EXPECT_EQ(but_nodes(before), but_nodes(states(nss)));
-				EXPECT_EQ(0, w.try_alloc(nss.back(), wanted));
+				if (err)
+					expect_undone(w, nss, wanted, before, err);
 			}
 		}
 	}

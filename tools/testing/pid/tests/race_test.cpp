@@ -36,6 +36,28 @@ protected:
 			t.join();
 	}
 
+	/*
+	 * In each of n rounds prepare(caller, round) is followed by claim(caller, round) of
+	 * all callers at the same time. When all have claimed, what they got is released.
+	 */
+	template <typename Prepare, typename Claim>
+	static void at_once(unsigned int callers, unsigned int n, Prepare prepare, Claim claim)
+	{
+		std::barrier<> together(callers);
+
+		threads(callers, [&](unsigned int i) {
+			for (unsigned int round = 0; round < n; round++) {
+				prepare(i, round);
+				together.arrive_and_wait();
+				struct pid *pid = claim(i, round);
+				together.arrive_and_wait();
+				if (pid)
+					shim_free_pid(pid);
+				sometimes_rcu(round);
+			}
+		});
+	}
+
 	/* Runs the callbacks of what was freed, every 64 rounds. */
 	static void sometimes_rcu(unsigned int round)
 	{
@@ -56,31 +78,26 @@ TEST_F(race, row20_exactly_one_caller_wins)
 	};
 	World w;
 	const auto nss = w.chain(2);
-	std::barrier<> together(callers);
 	std::atomic<unsigned int> winners = 0, losers = 0, others = 0;
 
-	threads(callers, [&](unsigned int i) {
-		for (unsigned int round = 0; round < rounds / 4; round++) {
-			const Pids &mine = wanted[round % wanted.size()][i];
-			struct pid *pid;
+	auto claim = [&](unsigned int i, unsigned int round) {
+		const Pids &mine = wanted[round % wanted.size()][i];
+		struct pid *pid;
 
-			together.arrive_and_wait();
-			switch (shim_alloc_pid(nss.back(), mine.data(), mine.size(), &pid)) {
-			case 0:
-				winners++;
-				break;
-			case -EEXIST:
-				losers++;
-				break;
-			default:
-				others++;
-			}
-			together.arrive_and_wait();
-			if (pid)
-				shim_free_pid(pid);
-			sometimes_rcu(round);
+		switch (shim_alloc_pid(nss.back(), mine.data(), mine.size(), &pid)) {
+		case 0:
+			winners++;
+			break;
+		case -EEXIST:
+			losers++;
+			break;
+		default:
+			others++;
 		}
-	});
+		return pid;
+	};
+	at_once(
+		callers, rounds / 4, [](unsigned int, unsigned int) {}, claim);
 	EXPECT_EQ(rounds / 4, winners);
 	EXPECT_EQ(rounds / 4 * (callers - 1), losers);
 	EXPECT_EQ(0u, others);
@@ -332,37 +349,32 @@ TEST_F(race, row27_one_of_several_creates_the_init)
 	constexpr unsigned int callers = 3;
 	World w;
 	struct pid_namespace *ns = nullptr;
-	std::barrier<> together(callers);
 	std::atomic<unsigned int> firsts = 0, refused = 0, others = 0;
 
-	threads(callers, [&](unsigned int i) {
+	auto prepare = [&](unsigned int i, unsigned int round) {
+		if (i == 0 && round % 2 == 0)
+			ns = w.new_ns(shim_root());
+	};
+	auto claim = [&](unsigned int i, unsigned int) {
 		const Pids wanted(i == 1, 1);
+		struct pid *pid;
 
-		for (unsigned int round = 0; round < rounds / 8; round++) {
-			struct pid *pid;
-
-			if (i == 0 && round % 2 == 0)
-				ns = w.new_ns(shim_root());
-			together.arrive_and_wait();
-			switch (shim_alloc_pid(ns, wanted.data(), wanted.size(), &pid)) {
-			case 0:
-				firsts += shim_pid_nr(pid, 1) == 1;
-				break;
-			case -EINVAL:
-				refused += wanted.empty();
-				break;
-			case -EEXIST:
-				refused += !wanted.empty();
-				break;
-			default:
-				others++;
-			}
-			together.arrive_and_wait();
-			if (pid)
-				shim_free_pid(pid);
-			sometimes_rcu(round);
+		switch (shim_alloc_pid(ns, wanted.data(), wanted.size(), &pid)) {
+		case 0:
+			firsts += shim_pid_nr(pid, 1) == 1;
+			break;
+		case -EINVAL:
+			refused += wanted.empty();
+			break;
+		case -EEXIST:
+			refused += !wanted.empty();
+			break;
+		default:
+			others++;
 		}
-	});
+		return pid;
+	};
+	at_once(callers, rounds / 8, prepare, claim);
 	EXPECT_EQ(rounds / 8, firsts);
 	EXPECT_EQ(rounds / 8 * (callers - 1), refused);
 	EXPECT_EQ(0u, others);
