@@ -63,8 +63,12 @@ need_space() {
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
 }
 
-# makefile_version: "6.12", from a kernel's Makefile, which is stdin
-makefile_version() { awk '$1 == "VERSION" || $1 == "PATCHLEVEL" { printf "%s%s", s, $3; s = "." }'; }
+# makefile_version LAST: the version up to that field, from a kernel's Makefile, which is
+# stdin: "6.12" for PATCHLEVEL, "6.12.117" for SUBLEVEL
+makefile_version() {
+	awk -v last="$1" '
+	$2 == "=" && ($1 == "VERSION" || $1 == "PATCHLEVEL" || $1 == last) { printf "%s%s", s, $3; s = "." }'
+}
 
 # repository COMMAND...: git in this repository, whoever owns it
 repository() { command git -c safe.directory="$ROOT" -C "$ROOT" "$@"; }

@@ -26,8 +26,7 @@ result_base() {
 		say unknown
 		return
 	}
-	awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { version = version "." $3 }
-	     END { print "Linux " substr(version, 2) }' "$BASE/Makefile"
+	say "Linux $(makefile_version SUBLEVEL <"$BASE/Makefile")"
 }
 
 # result_command TARGET [VARIABLE...]: the make that does the same again, with those of the
@@ -84,18 +83,27 @@ result_criu() {
 	fi
 }
 
+# test_run: what scripts/test/kselftest runs: its title, and in run its name and
+# result_command's arguments
+test_run() {
+	if [ "$CRIU_SRC" ]; then
+		title="CRIU's own tests about PIDs"
+		run=("criu-suite-$KERNEL" criu KERNEL CRIU_SRC ZDTM)
+	elif [ "$VARIANT" = criu ]; then
+		title='CRIU dumps and restores'
+		run=("criu-$KERNEL" criu KERNEL ROUNDS)
+	else
+		title='The selftests in the guest'
+		run=("kselftest-$NAME" kselftest KERNEL DEBUG TARGETS PID_MAX)
+	fi
+}
+
 # write_test_result COUNTS FAILED STATUS: write the result of a run of scripts/test/kselftest:
 # build/results/kselftest-NAME.md, criu-KERNEL.md or criu-suite-KERNEL.md. COUNTS and FAILED
 # are files: "N passed, N failed, N skipped"; a failed case a line. STATUS is that of the run.
 write_test_result() {
-	local counts=$1 failed=$2 status=$3 args
-	if [ "$CRIU_SRC" ]; then
-		args=("criu-suite-$KERNEL" "CRIU's own tests about PIDs" criu KERNEL CRIU_SRC ZDTM)
-	elif [ "$VARIANT" = criu ]; then
-		args=("criu-$KERNEL" 'CRIU dumps and restores' criu KERNEL ROUNDS)
-	else
-		args=("kselftest-$NAME" 'The selftests in the guest' kselftest KERNEL DEBUG TARGETS PID_MAX)
-	fi
+	local counts=$1 failed=$2 status=$3 title run
+	test_run
 	{
 		[ "$VARIANT" != criu ] || say "CRIU $(result_criu)."
 		say "$([ "$status" = 0 ] && echo "As expected" || echo "**Not as expected**"): $(cat "$counts")."
@@ -109,5 +117,5 @@ write_test_result() {
 			say
 			sed 's/^/- /' "$failed"
 		fi
-	} | write_result "${args[@]}"
+	} | write_result "${run[0]}" "$title" "${run[@]:1}"
 }
