@@ -7,8 +7,8 @@
 # (another place for what is made: make check has one), VARIANT (how the kernel is
 # configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's),
 # CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
-# Sets: ROOT (the repository), B (where things are made), BASE, TREE, OBJ, IMAGE (the
-# guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times
+# Sets: ROOT (the repository), B (where things are made), PRISTINE (the
+# base as it came), TREE, OBJ, IMAGE (the guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times
 # longer what runs in this kernel may take).
 
 set -euo pipefail
@@ -28,7 +28,7 @@ TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
 # A tree of the user's own never mixes with the package's.
 B=$(realpath -m "${BUILD:-$ROOT/build${KDIR:+/kdir}}")
-BASE=$B/base
+PRISTINE=$B/base
 TREE=$B/linux
 LOG=$B/log
 OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL

@@ -22,11 +22,11 @@ RESULT_COMMIT=$(result_commit)
 
 # result_base: the version of the base
 result_base() {
-	[ -e "$BASE/Makefile" ] || {
+	[ -e "$PRISTINE/Makefile" ] || {
 		say unknown
 		return
 	}
-	say "Linux $(makefile_version SUBLEVEL <"$BASE/Makefile")"
+	say "Linux $(makefile_version SUBLEVEL <"$PRISTINE/Makefile")"
 }
 
 # result_command TARGET [VARIABLE...]: the make that does the same again, with those of the

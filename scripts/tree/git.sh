@@ -53,8 +53,8 @@ intermediate() {
 	git apply --numstat "$patch" | cut -f3 >"$tmp/patched" || die "series/$1.patch is no patch"
 	while read -r path; do
 		mkdir -p "$step/$(dirname "$path")"
-		[ ! -e "${state[$path]-$BASE/$path}" ] ||
-			cp --preserve=mode "${state[$path]-$BASE/$path}" "$step/$path"
+		[ ! -e "${state[$path]-$PRISTINE/$path}" ] ||
+			cp --preserve=mode "${state[$path]-$PRISTINE/$path}" "$step/$path"
 	done <"$tmp/patched"
 	out=$(cd "$step" && patch -p1 -F0 -E --no-backup-if-mismatch -r - <"$patch") ||
 		die "series/$1.patch does not fit: $(awk '/^patching file/ { f = $3 } / FAILED at / { print f ": " $0; exit }' <<<"$out")"

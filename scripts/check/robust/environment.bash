@@ -4,10 +4,10 @@
 # What each test starts with: a small clone of the repository, without build/, beside a
 # small Linux tree. apt, df and QEMU are replaced by short scripts.
 #
-# Input: BASE, a whole Linux tree to take a few files from (default: build/base).
+# Input: PRISTINE, a whole Linux tree to take a few files from (default: build/base).
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
-BASE=${BASE:-$ROOT/build/base}
+PRISTINE=${PRISTINE:-$ROOT/build/base}
 
 setup_file() {
 	local fd
@@ -28,11 +28,11 @@ setup() {
 	# The overlay, the files that it changes, and where a kernel says its version.
 	"$ROOT/scripts/tree/overlay" list >"$scratch/files"
 	(cd "$ROOT" && xargs cp -r --parents -t "$clone" Makefile scripts series <"$scratch/files")
-	(cd "$BASE" && sed -n 's/\.patch$//p' "$scratch/files" |
+	(cd "$PRISTINE" && sed -n 's/\.patch$//p' "$scratch/files" |
 		xargs cp --parents -t "$small" Makefile .gitignore)
 
 	# In the clone everything has its default.
-	unset BASE BUILD KDIR KERNEL VARIANT DEBUG TARGETS TESTS SPLIT CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
+	unset PRISTINE BUILD KDIR KERNEL VARIANT DEBUG TARGETS TESTS SPLIT CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
 	unset LOCKED NAME ACCEL
 	export JOBS=1
 	cd "$clone" || return

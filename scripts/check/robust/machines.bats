@@ -7,8 +7,8 @@
 # shellcheck disable=SC2030,SC2031,SC2154 # each test has a shell of its own, and setup's variables
 
 load environment
-# Its parser for KTAP. setup unsets BASE.
-linux=$BASE
+# Its parser for KTAP. setup unsets PRISTINE.
+linux=$PRISTINE
 
 good='# selftests: pidfd: a_test
 # TAP version 13

@@ -30,7 +30,7 @@
  *   whose instructions would be counted.
  * - Flags: shared.mk takes "static" and "inline" out of the files in lib/, compiles with -Og
  *   and AddressSanitizer, and puts objects beside the sources. Counting needs the
- *   code as the kernel compiles it, next to that of a second tree (BASE=), and the
+ *   code as the kernel compiles it, next to that of a second tree (PRISTINE=), and the
  *   tests run in several flavours (OUT=).
  *
  * What is left is what it does not have: struct pid, PID namespaces,
