@@ -19,14 +19,11 @@ set border 3
 set tics nomirror
 set style line 1 lw 2 pt 7 lc '#0072b2'
 set style line 2 lw 2 pt 5 lc '#d55e00'
-set style line 3 lw 2 pt 9 lc '#999999'
 
 set title 'alloc\_pid()'
-plot data('alloc', '7.3') title 'Linux 7.3' w lp ls 3, \
-	data('alloc', 'stock') title 'Linux 6.12' w lp ls 2, \
-	data('alloc', 'patched') title '6.12 with this overlay' w lp ls 1
+plot data('alloc', 'stock') title 'Linux' w lp ls 2, \
+	data('alloc', 'patched') title 'with this overlay' w lp ls 1
 
 set title 'a whole thread: clone3(CLONE\_THREAD)'
-plot data('thread', '7.3') notitle w lp ls 3, \
-	data('thread', 'stock') notitle w lp ls 2, \
+plot data('thread', 'stock') notitle w lp ls 2, \
 	data('thread', 'patched') notitle w lp ls 1

@@ -22,12 +22,10 @@ RESTORE = {
 
 METHOD = """\
 In the guest: QEMU with `-icount shift=0,sleep=off -smp 1`, so that a nanosecond is an instruction, and without the
-string instructions, of which each byte would count (7.3 clears a thread's stack with one, 6.12 does not); {runs} boots of
-each kernel, the mean of their means of the middle half of 100 calls. One program, one configuration
-(`kernel/configs/set_tid_bench.config`), with 7.3's own defaults for what 6.12 does not have. Spread: (largest - smallest) / mean
+string instructions, of which each byte would count; {runs} boots of each kernel, the mean of their means of the middle half
+of 100 calls. One program, one configuration (`kernel/configs/set_tid_bench.config`). Spread: (largest - smallest) / mean
 over the boots, of the kernel where it is largest.
 alloc_pid() is timed inside the kernel by `scripts/bench/alloc-pid.h`, which adds some ten instructions to a call.
-That of 7.3 also does what 6.12 leaves to the first pidfd: it enters the PID in a table of pidfs.
 Native: `tools/testing/pid`; callgrind's counts repeat exactly."""
 
 
@@ -40,16 +38,16 @@ def show_ratio(value):
 
 
 def comparison(samples, what, rows):
-    """A table of the three kernels; rows are (case, what), if the patched kernel has the case."""
+    """A table of the two kernels; rows are (case, what), if the patched kernel has the case."""
     yield ""
-    yield f"| {what} | patched | 6.12 | 7.3 | to 6.12 | to 7.3 | spread |"
-    yield "|---|---|---|---|---|---|---|"
+    yield f"| {what} | patched | stock | ratio | spread |"
+    yield "|---|---|---|---|---|"
     for case, name in rows:
         if samples.mean("patched", case) is None:
             continue
         cells = [name]
         cells += [show_figure(samples.mean(kernel, case)) for kernel in KERNELS]
-        cells += [show_ratio(samples.ratio(case, kernel)) for kernel in ("stock", "7.3")]
+        cells.append(show_ratio(samples.ratio(case, "stock")))
         cells.append(f"{100 * samples.spread(case):.1f} %")
         yield f"| {' | '.join(cells)} |"
 
@@ -71,7 +69,7 @@ def alloc_pid(figures):
     rows = [(f"alloc/{r}/{level}", f"{r}, level {level}") for r in requests for level in LEVELS]
     yield from comparison(figures.guest, "instructions a call", rows)
     yield ""
-    yield '6.12 and 7.3 take 32 PIDs at most: at level 32 their "all" is one less than the levels there are.'
+    yield 'The unpatched kernel takes 32 PIDs at most: at level 32 its "all" is one less than the levels there are.'
 
 
 def whole_calls(figures):
@@ -110,7 +108,7 @@ def counted(figures):
         yield from table(
             "alloc_pid() and free_pid(), native, counted",
             "call/request/level/live PIDs; s: scattered, no two in one node of the IDR.",
-            ("instructions a call", "ours", "6.12", "ratio"),
+            ("instructions a call", "ours", "stock", "ratio"),
             ((case, show_figure(n.ours), show_figure(n.base), show_ratio(n.ratio)) for case, n in figures.count.items()),
         )
 
@@ -120,7 +118,7 @@ def timed(figures):
         yield from table(
             "The same, timed",
             "Medians of five runs; x2: two threads at once. On a busy machine these say little.",
-            ("ns a call", "ours", "6.12", "ratio", "spread"),
+            ("ns a call", "ours", "stock", "ratio", "spread"),
             ((case, f"{n.ours:.1f}", f"{n.base:.1f}", show_ratio(n.ratio), f"{n.spread}") for case, n in figures.time.items()),
         )
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = Path(__file__).with_name("targets.toml")
-# The names of the kernels in the report, and in the files.
-FILE_NAMES = {"6.12": "stock", "7.3": "7.3", "patched": "patched"}
 RELATIONS = {
     "at_most": ("<= ", lambda value, bound: value <= bound),
     "at_least": (">= ", lambda value, bound: value >= bound),
@@ -103,7 +101,7 @@ class Target:
 
 def in_guest(target, figures, kernel, bound):
     pairs = zip(target.cases, target.references)
-    ratios = (figures.guest.ratio(c, FILE_NAMES[kernel], reference) for c, reference in pairs)
+    ratios = (figures.guest.ratio(c, kernel, reference) for c, reference in pairs)
     return target.ratio(ratios, bound)
 
 
@@ -129,7 +127,7 @@ def held(target, figures, _kernel, _bound):
 def sizes(target, figures, kernel):
     """The size of the patched kernel and of the other one, or two times None."""
     (case,) = target.cases
-    both = [figures.static.mean(k, case) for k in ("patched", FILE_NAMES[kernel])]
+    both = [figures.static.mean(k, case) for k in ("patched", kernel)]
     return (None, None) if None in both else both
 
 
