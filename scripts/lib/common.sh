@@ -3,13 +3,14 @@
 #
 # Sourced by the other scripts: names of places, and how to say things.
 #
-# Input: KDIR (the user's own tree), KERNEL (patched, stock or 7.3), JOBS, BUILD
-# (another place for what is made: make check has one), VARIANT (how the kernel is
-# configured: kernel/configs/set_tid_$VARIANT.config; default: DEBUG, the user's),
-# CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
-# Sets: ROOT (the repository), B (where things are made), PRISTINE (the
-# base as it came), TREE, OBJ, IMAGE (the guest's root), LOG, NAME (of what is booted, in the names of logs), SLOW (how many times
-# longer what runs in this kernel may take).
+# Input: BASE (the version of the kernel; default: see find_base), KDIR (the user's own
+# tree), KERNEL (patched or stock), JOBS, BUILD (another place for what is made: make check
+# has one), VARIANT (how the kernel is configured: kernel/configs/set_tid_$VARIANT.config;
+# default: DEBUG, the user's), CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
+# Sets: ROOT (the repository), BASE, B (where things are made), PRISTINE (the base as it
+# came), TREE (with the overlay), OBJ, IMAGE (the guest's root), LOG, NAME (of what is
+# booted, in the names of logs), SLOW (how many times longer what runs in this kernel may
+# take).
 
 set -euo pipefail
 export LC_ALL=C
@@ -26,8 +27,21 @@ export VARIANT=${VARIANT:-${DEBUG:-}}
 JOBS=${JOBS:-$(nproc)}
 TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
-# A tree of the user's own never mixes with the package's.
-B=$(realpath -m "${BUILD:-$ROOT/build${KDIR:+/kdir}}")
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# short PATH: as the user would type it
+short() { printf '%s' "${1#"$ROOT"/}"; }
+
+. "$ROOT/scripts/lib/bases"
+find_base
+
+# Neither bases mix, nor a tree of the user's own with the package's.
+B=$(realpath -m "${BUILD:-$ROOT/build/${KDIR:+kdir/}$BASE}")
 PRISTINE=$B/base
 TREE=$B/linux
 LOG=$B/log
@@ -45,29 +59,12 @@ kcsan) SLOW=8 ;;
 *) SLOW=1 ;;
 esac
 
-say() { printf '%s\n' "$*"; }
-warn() { printf '%s\n' "$*" >&2; }
-die() {
-	printf 'error: %s\n' "$*" >&2
-	exit 1
-}
-
-# short PATH: as the user would type it
-short() { printf '%s' "${1#"$ROOT"/}"; }
-
 # need_space MB: is there room for that much in build/?
 need_space() {
 	local free
 	free=$(df -Pm "$B" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$1" ] ||
 		die "disk too small: $(short "$B") needs $1 MB and has $free MB; free some, or clone the repository elsewhere"
-}
-
-# makefile_version LAST: the version up to that field, from a kernel's Makefile, which is
-# stdin: "6.12" for PATCHLEVEL, "6.12.117" for SUBLEVEL
-makefile_version() {
-	awk -v last="$1" '
-	$2 == "=" && ($1 == "VERSION" || $1 == "PATCHLEVEL" || $1 == last) { printf "%s%s", s, $3; s = "." }'
 }
 
 # repository COMMAND...: git in this repository, whoever owns it
@@ -92,8 +89,8 @@ number PID_MAX 301 4194304
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
-patched | stock | 7.3) ;;
-*) die "KERNEL=$KERNEL is none of patched, stock and 7.3" ;;
+patched | stock) ;;
+*) die "KERNEL=$KERNEL is neither patched nor stock" ;;
 esac
 [ -z "$VARIANT" ] || [ -e "$ROOT/kernel/configs/set_tid_$VARIANT.config" ] ||
 	die "there is no kernel/configs/set_tid_$VARIANT.config"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced after common.sh: what a run leaves for machines, build/results/NAME.json, .ktap and
-# .xml (CONTRIBUTING.md, "Results"). result.sh has what it leaves for people.
+# Sourced after common.sh: what a run leaves for machines, build/$BASE/results/NAME.json,
+# .ktap and .xml (CONTRIBUTING.md, "Results"). result.sh has what it leaves for people.
 #
 # A run writes its results to a record as they come; scripts/test/export-record, which has the
 # record's format, makes the files from it when the run ends, whatever ends it.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # Sourced after common.sh by each script whose result people read later. A run leaves
-# build/results/NAME.md, which says where it comes from; make results copies what is
+# build/$BASE/results/NAME.md, which says where it comes from; make results copies what is
 # there into results/.
 
 RESULTS=$B/results
@@ -30,14 +30,15 @@ result_base() {
 }
 
 # result_command TARGET [VARIABLE...]: the make that does the same again, with those of the
-# variables that are set. Where the user's own trees are is nobody's business.
+# variables that are set, and the base: another day it may be another one. Where the user's own trees are is nobody's business.
 result_command() {
 	local command="make $1" name value
 	shift
-	for name in "$@" KDIR; do
+	for name in BASE "$@" KDIR; do
 		value=${!name:-}
 		case $name=$value in
 		*= | KERNEL=patched) continue ;;
+		BASE=*) [ ! "$KDIR" ] || continue ;;
 		KDIR=*) value=/path/to/linux ;;
 		CRIU_SRC=*) value=/path/to/criu ;;
 		esac
@@ -56,7 +57,7 @@ result_origin() {
 	say "- date: $(date -u +%F)"
 }
 
-# write_result NAME TITLE TARGET [VARIABLE...]: write build/results/NAME.md. Its text is
+# write_result NAME TITLE TARGET [VARIABLE...]: write build/$BASE/results/NAME.md. Its text is
 # the standard input, its links are those of a file in results/.
 write_result() {
 	local file=$RESULTS/$1.md title=$2
@@ -99,7 +100,7 @@ test_run() {
 }
 
 # write_test_result COUNTS FAILED STATUS: write the result of a run of scripts/test/kselftest:
-# build/results/kselftest-NAME.md, criu-KERNEL.md or criu-suite-KERNEL.md. COUNTS and FAILED
+# build/$BASE/results/kselftest-NAME.md, criu-KERNEL.md or criu-suite-KERNEL.md. COUNTS and FAILED
 # are files: "N passed, N failed, N skipped"; a failed case a line. STATUS is that of the run.
 write_test_result() {
 	local counts=$1 failed=$2 status=$3 title run

@@ -11,9 +11,9 @@ load environment
 programs() {
 	local name
 	guest <<<'guest-end 0'
-	mkdir -p build/kselftest/pidfd
+	mkdir -p "build/$BASE/kselftest/pidfd"
 	for name in a_test b_test; do
-		cat >build/kselftest/pidfd/$name <<-'PROGRAM'
+		cat >"build/$BASE/kselftest/pidfd/$name" <<-'PROGRAM'
 			#!/bin/sh
 			# run specified test
 			[ "$1" = -l ] || exit 1
@@ -24,12 +24,12 @@ programs() {
 			echo 'a_fixture_with_a_long_name plain                     row01_of_each' >&2
 			echo '                     a_variant_with_a_name_that_is_long row03_of_each' >&2
 		PROGRAM
-		chmod +x build/kselftest/pidfd/$name
+		chmod +x "build/$BASE/kselftest/pidfd/$name"
 	done
-	sed -i 's/row02/row12/' build/kselftest/pidfd/b_test
-	printf '#!/bin/sh\ntouch started\n' >build/kselftest/pidfd/c_test
-	chmod +x build/kselftest/pidfd/c_test
-	printf 'pidfd:%s\n' a_test b_test c_test >build/kselftest/kselftest-list.txt
+	sed -i 's/row02/row12/' "build/$BASE/kselftest/pidfd/b_test"
+	printf '#!/bin/sh\ntouch started\n' >"build/$BASE/kselftest/pidfd/c_test"
+	chmod +x "build/$BASE/kselftest/pidfd/c_test"
+	printf 'pidfd:%s\n' a_test b_test c_test >"build/$BASE/kselftest/kselftest-list.txt"
 }
 
 # choose NAME=VALUE...: what is run in the guest goes to chosen, which cases to cases
@@ -84,7 +84,7 @@ refused() {
 		[ "$(wc -l <"$scratch/out")" = 1 ]
 		cat "$scratch/out" >>all
 	done
-	diff all build/kselftest/kselftest-list.txt
+	diff all "build/$BASE/kselftest/kselftest-list.txt"
 	choose SPLIT=1/2
 	[ "$(cat arguments)" = 'pidfd:a_test pidfd:c_test' ]
 	choose SPLIT=2/2 TESTS='row01*'
@@ -123,7 +123,7 @@ refused() {
 	try env TESTS='row12*' scripts/test/kselftest
 	[ "$status" = 0 ]
 	[ "$(tail -n 1 "$scratch/out")" = '1 passed, 0 failed, 0 skipped' ]
-	[ ! -e build/results/kselftest-patched.md ]
+	[ ! -e "build/$BASE/results/kselftest-patched.md" ]
 	grep -q "job=\"kselftest -c 'row12\*' pidfd:b_test\"$" "$FAKE_APPEND"
 	try env TESTS='row01*' scripts/test/kselftest
 	[ "$status" != 0 ]
@@ -132,9 +132,9 @@ refused() {
 
 @test "of the unpatched kernel only what was chosen has to fail" {
 	programs
-	sed -i s/row12_two/row16_failed_claim_skips_no_pid/ build/kselftest/pidfd/b_test
-	mv build/kselftest/pidfd/b_test build/kselftest/pidfd/set_tid_atomic_test
-	echo pidfd:set_tid_atomic_test >build/kselftest/kselftest-list.txt
+	sed -i s/row12_two/row16_failed_claim_skips_no_pid/ "build/$BASE/kselftest/pidfd/b_test"
+	mv "build/$BASE/kselftest/pidfd/b_test" "build/$BASE/kselftest/pidfd/set_tid_atomic_test"
+	echo pidfd:set_tid_atomic_test >"build/$BASE/kselftest/kselftest-list.txt"
 	printf '%s\n' '# selftests: pidfd: set_tid_atomic_test' '# 1..1' \
 		'# not ok 1 global.row16_failed_claim_skips_no_pid' \
 		'not ok 1 selftests: pidfd: set_tid_atomic_test # exit=1' 'guest-end 0' >"$FAKE_JOB"
@@ -150,7 +150,7 @@ refused() {
 		'guest-end 0' >"$FAKE_JOB"
 	try env SPLIT=2/3 scripts/test/kselftest
 	[ "$status" = 0 ]
-	[ -e build/results/kselftest-patched-2of3.xml ]
+	[ -e "build/$BASE/results/kselftest-patched-2of3.xml" ]
 }
 
 @test "TESTS is not for make criu" {

@@ -4,10 +4,11 @@
 # What each test starts with: a small clone of the repository, without build/, beside a
 # small Linux tree. apt, df and QEMU are replaced by short scripts.
 #
-# Input: PRISTINE, a whole Linux tree to take a few files from (default: build/base).
+# Input: PRISTINE, a whole Linux tree to take a few files from (default: build/$BASE/base).
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
-PRISTINE=${PRISTINE:-$ROOT/build/base}
+PRISTINE=${PRISTINE:-$(bash -c '. "$1" && say "$PRISTINE"' - "$ROOT/scripts/lib/common.sh")}
+. "$ROOT/scripts/lib/bases"
 
 setup_file() {
 	local fd
@@ -31,11 +32,13 @@ setup() {
 	(cd "$PRISTINE" && sed -n 's/\.patch$//p' "$scratch/files" |
 		xargs cp --parents -t "$small" Makefile .gitignore)
 
-	# In the clone everything has its default.
+	# In the clone everything has its default, but for the base, which is the small tree's.
+	cd "$clone" || return
+	BASE=$(makefile_version PATCHLEVEL <"$small/Makefile")
+	export BASE
 	unset PRISTINE BUILD KDIR KERNEL VARIANT DEBUG TARGETS TESTS SPLIT CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
 	unset LOCKED NAME ACCEL
 	export JOBS=1
-	cd "$clone" || return
 }
 
 # fake NAME: a program that comes before the one of that name; its script is stdin.
@@ -87,6 +90,6 @@ guest() {
 	FAKE
 	: >"$FAKE_CONSOLE"
 	cat >"$FAKE_JOB"
-	mkdir -p build/kselftest
-	echo pidfd:a_test >build/kselftest/kselftest-list.txt
+	mkdir -p "build/$BASE/kselftest"
+	echo pidfd:a_test >"build/$BASE/kselftest/kselftest-list.txt"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is edited in build/linux and in the overlay: no edit is ever lost.
+# What is edited in build/$BASE/linux and in the overlay: no edit is ever lost.
 # shellcheck disable=SC2030,SC2031,SC2154 # each test has a shell of its own, and setup's variables
 
 load environment
@@ -12,7 +12,7 @@ linux() { git -C "$linux" -c user.name=me -c user.email=me@localhost "$@"; }
 # applied: a tree with the overlay applied
 applied() {
 	tree
-	linux=build/kdir/linux
+	linux=build/kdir/$BASE/linux
 	works scripts/tree/apply
 }
 
@@ -326,13 +326,13 @@ unchanged() { diff -r -x objects -x refs -x logs "$scratch/before" "$user"; }
 	sed -i 's/free_pid/xree_pid/' "$small/kernel/pid.c"
 	clone_of_user
 	export KDIR=
-	ln -s kdir/linux build/linux
-	ln -s kdir/base build/base
+	mkdir "build/$BASE"
+	ln -s "../kdir/$BASE/linux" "../kdir/$BASE/base" "build/$BASE"
 	try env LINUX="$user" scripts/tree/branch
 	fails_with 'series/.*.msg (.*) does not apply to HEAD of .*: the hunk at line [0-9]* of kernel/pid.c'
 	diff -r "$scratch/before" "$user"
-	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 11/' "$user/Makefile"
+	sed -i 's/^VERSION = .*/VERSION = 6/; s/^PATCHLEVEL = .*/PATCHLEVEL = 11/' "$user/Makefile"
 	git -C "$user" commit -qam 'another version'
 	try env LINUX="$user" scripts/tree/branch
-	fails_with 'is not at a Linux 6.12 .* 6.11), and has no tag'
+	fails_with "is not at a Linux $BASE .* 6.11), and has no tag v$BASE"
 }

@@ -19,13 +19,14 @@ good='# selftests: pidfd: a_test
 ok 1 selftests: pidfd: a_test'
 
 # valid NAME: the three files of that run are valid, and say the same
-valid() { "$ROOT/scripts/check/validate-results" "$linux" "build/results/$1"; }
+valid() { "$ROOT/scripts/check/validate-results" "$linux" "build/$BASE/results/$1"; }
 
 # field NAME KEY...: of a run's JSON
 field() {
 	python3 -c '
-import json, sys
-value = json.load(open(f"build/results/{sys.argv[1]}.json"))
+import json, os, sys
+base = os.environ["BASE"]
+value = json.load(open(f"build/{base}/results/{sys.argv[1]}.json"))
 for key in sys.argv[2:]:
     value = value[int(key) if isinstance(value, list) else key]
 print(value)' "$@"
@@ -34,8 +35,9 @@ print(value)' "$@"
 # cases NAME: results and names of all cases, one a line
 cases() {
 	python3 -c '
-import json, sys
-for program in json.load(open(f"build/results/{sys.argv[1]}.json"))["programs"]:
+import json, os, sys
+base = os.environ["BASE"]
+for program in json.load(open(f"build/{base}/results/{sys.argv[1]}.json"))["programs"]:
     for case in program["cases"]:
         print(case["result"], case["name"])' "$1"
 }
@@ -47,8 +49,8 @@ ended() {
 	valid kselftest-patched
 	[ "$(field kselftest-patched end)" = "$1" ]
 	[ "$(field kselftest-patched result)" = fail ]
-	grep -q '<error message=' build/results/kselftest-patched.xml
-	grep -q '^not ok [0-9]* run$' build/results/kselftest-patched.ktap
+	grep -q '<error message=' "build/$BASE/results/kselftest-patched.xml"
+	grep -q '^not ok [0-9]* run$' "build/$BASE/results/kselftest-patched.ktap"
 }
 
 @test "a run leaves KTAP, JUnit and JSON, with where they come from" {
@@ -60,10 +62,10 @@ ended() {
 	[ "$(cases kselftest-patched)" = $'pass one\npass two\npass three' ]
 	[ "$(field kselftest-patched kernel)" = 6.12.99 ]
 	[ "$(field kselftest-patched architecture)" = "$(uname -m)" ]
-	[ "$(field kselftest-patched command)" = 'make kselftest TARGETS=pidfd ACCEL=tcg' ]
+	[ "$(field kselftest-patched command)" = "make kselftest BASE=$BASE TARGETS=pidfd ACCEL=tcg" ]
 	[ "$(field kselftest-patched end)" = complete ]
 	[ "$(field kselftest-patched counts passed)" = 3 ]
-	diff - <(grep -v '^#   ' build/results/kselftest-patched.ktap) <<-'END'
+	diff - <(grep -v '^#   ' "build/$BASE/results/kselftest-patched.ktap") <<-'END'
 		KTAP version 1
 		1..1
 		  KTAP version 1
@@ -88,10 +90,10 @@ ended() {
 	[ "$status" != 0 ]
 	valid kselftest-patched
 	[ "$(cases kselftest-patched | cut -d' ' -f1 | tr '\n' ' ')" = 'fail fail skip pass ' ]
-	grep -qx '  not ok 1 a_b <c> \]\]>' build/results/kselftest-patched.ktap
-	grep -qx '  ok 3 skipped # SKIP why & <that>' build/results/kselftest-patched.ktap
+	grep -qx '  not ok 1 a_b <c> \]\]>' "build/$BASE/results/kselftest-patched.ktap"
+	grep -qx '  ok 3 skipped # SKIP why & <that>' "build/$BASE/results/kselftest-patched.ktap"
 	[ "$(field kselftest-patched programs 0 cases 0 output 1)" = 'Subtest: x' ]
-	[ "$(cat build/results/kselftest-patched.{ktap,xml,json} | tr -dc '\000-\010\013-\037\177' | wc -c)" = 0 ]
+	[ "$(cat build/"$BASE"/results/kselftest-patched.{ktap,xml,json} | tr -dc '\000-\010\013-\037\177' | wc -c)" = 0 ]
 }
 
 @test "garbage instead of results is valid, and no pass" {
@@ -135,7 +137,7 @@ ended() {
 @test "leaks after the last test show in the results" {
 	guest <<<"$good"$'\nkmemleak: 2 leaks\nguest-end 1'
 	ended "the guest's job failed"
-	grep 'kmemleak: 2 leaks' build/results/kselftest-patched.xml
+	grep 'kmemleak: 2 leaks' "build/$BASE/results/kselftest-patched.xml"
 }
 
 @test "a run that is interrupted leaves what it has until then" {
@@ -143,7 +145,7 @@ ended() {
 	guest < <(head -n 4 <<<"$good")
 	export FAKE_END=hangs
 	for signal in INT TERM; do
-		rm -rf build/results build/log
+		rm -rf "build/$BASE/results" "build/$BASE/log"
 		# A background job of a shell would ignore SIGINT.
 		PATH=$fake:$PATH python3 -c 'import os, signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -151,7 +153,7 @@ os.setsid()
 os.execv("scripts/test/kselftest", ["kselftest"])' >"$scratch/out" 2>&1 </dev/null &
 		pid=$!
 		for _ in {1..100}; do
-			! grep -qs one build/log/kselftest-patched.record || break
+			! grep -qs one "build/$BASE/log/kselftest-patched.record" || break
 			sleep 0.1
 		done
 		kill -"$signal" -- "-$pid"
@@ -165,11 +167,11 @@ os.execv("scripts/test/kselftest", ["kselftest"])' >"$scratch/out" 2>&1 </dev/nu
 @test "results of a run before do not stay" {
 	guest <<<"$good"$'\nguest-end 0'
 	try scripts/test/kselftest
-	[ -e build/results/kselftest-patched.xml ]
+	[ -e "build/$BASE/results/kselftest-patched.xml" ]
 	fake python3 <<<'exit 1'
 	try scripts/test/kselftest
-	fails_with '^error: the results for machines could not be written: build/results/kselftest-patched'
-	[ ! -e build/results/kselftest-patched.xml ]
+	fails_with "^error: the results for machines could not be written: build/$BASE/results/kselftest-patched"
+	[ ! -e "build/$BASE/results/kselftest-patched.xml" ]
 }
 
 @test "an expected failure of the unpatched kernel is one in the results" {
@@ -178,13 +180,13 @@ os.execv("scripts/test/kselftest", ["kselftest"])' >"$scratch/out" 2>&1 </dev/nu
 		'not ok 1 selftests: pidfd: set_tid_atomic_test # exit=1' 'guest-end 0')
 	export KERNEL=stock
 	guest < <(printf '%s\n' "${output[@]}")
-	echo pidfd:set_tid_atomic_test >build/kselftest/kselftest-list.txt
+	echo pidfd:set_tid_atomic_test >"build/$BASE/kselftest/kselftest-list.txt"
 	try scripts/test/kselftest
 	[ "$status" = 0 ]
 	valid kselftest-stock
 	[ "$(field kselftest-stock expected_failures)" = 2 ]
-	[ "$(grep -c '# XFAIL' build/results/kselftest-stock.ktap)" = 2 ]
-	[ "$(grep -c '<skipped message="expected failure"' build/results/kselftest-stock.xml)" = 2 ]
+	[ "$(grep -c '# XFAIL' "build/$BASE/results/kselftest-stock.ktap")" = 2 ]
+	[ "$(grep -c '<skipped message="expected failure"' "build/$BASE/results/kselftest-stock.xml")" = 2 ]
 
 	# One of them passes; then it does not run.
 	printf '%s\n' "${output[@]/not ok 3/ok 3}" >"$FAKE_JOB"
@@ -206,6 +208,6 @@ os.execv("scripts/test/kselftest", ["kselftest"])' >"$scratch/out" 2>&1 </dev/nu
 	[ "$status" = 1 ]
 	valid check
 	[ "$(cases check)" = $'skip gitignore\nfail spdx' ]
-	[ "$(field check command)" = "make check CHECKS='spdx gitignore'" ]
+	[ "$(field check command)" = "make check BASE=$BASE CHECKS='spdx gitignore'" ]
 	[ "$(field check programs 0 cases 1 output 0)" = 'no <licence>' ]
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a run leaves in build/results, and what make results does with it.
+# What a run leaves in build/$BASE/results, and what make results does with it.
 # shellcheck disable=SC2016 # what is quoted is meant so
 # shellcheck disable=SC2030,SC2031,SC2154 # each test has a shell of its own, and setup's variables
 
@@ -17,20 +17,20 @@ result() {
 said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 
 @test "a result says where it comes from" {
-	mkdir -p build/base
-	printf '%s\n' 'VERSION = 6' 'PATCHLEVEL = 12' 'SUBLEVEL = 117' 'EXTRAVERSION =' >build/base/Makefile
+	mkdir -p "build/$BASE/base"
+	printf '%s\n' 'VERSION = 6' 'PATCHLEVEL = 12' 'SUBLEVEL = 117' 'EXTRAVERSION =' >"build/$BASE/base/Makefile"
 	echo 'all is well' >text
 	export KERNEL=stock MINUTES=5
 	result bash -c '. scripts/lib/common.sh; . scripts/lib/result.sh; write_result "$@" <text' scripts/test/x \
 		soak-stock 'A title' soak KERNEL MINUTES
-	diff - build/results/soak-stock.md <<-END
+	diff - "build/$BASE/results/soak-stock.md" <<-END
 		<!-- SPDX-License-Identifier: GPL-2.0 -->
 		# A title
 
 		- commit: unknown (no git)
 		- base: Linux 6.12.117
 		- architecture: $(uname -m)
-		- command: \`make soak KERNEL=stock MINUTES=5\`
+		- command: \`make soak BASE=$BASE KERNEL=stock MINUTES=5\`
 		- date: $(date -u +%F)
 
 		all is well
@@ -39,13 +39,13 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 
 @test "a result's command has what was set, and no path of the user's" {
 	result result_command kselftest KERNEL DEBUG TARGETS
-	said "make kselftest TARGETS='pidfd clone3 pid_namespace'"
+	said "make kselftest BASE=$BASE TARGETS='pidfd clone3 pid_namespace'"
 	export KERNEL=stock DEBUG=kasan TARGETS=pidfd KDIR=$small
 	result result_command kselftest KERNEL DEBUG TARGETS
 	said 'make kselftest KERNEL=stock DEBUG=kasan TARGETS=pidfd KDIR=/path/to/linux'
 	unset KDIR KERNEL DEBUG TARGETS
 	MUTANTS="it's two" result result_command mutants MUTANTS
-	said "make mutants MUTANTS='it'\\''s two'"
+	said "make mutants BASE=$BASE MUTANTS='it'\\''s two'"
 }
 
 @test "a result's commit counts changes, but not those of results" {
@@ -68,16 +68,16 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	echo '3 passed, 1 failed, 0 skipped' >counts
 	echo a_test:row01 >failed
 	result write_test_result counts failed 1
-	grep -qx '\*\*Not as expected\*\*: 3 passed, 1 failed, 0 skipped\.' build/results/kselftest-patched.md
-	grep -qx 'Failed:' build/results/kselftest-patched.md
-	grep -qx -- '- a_test:row01' build/results/kselftest-patched.md
+	grep -qx '\*\*Not as expected\*\*: 3 passed, 1 failed, 0 skipped\.' "build/$BASE/results/kselftest-patched.md"
+	grep -qx 'Failed:' "build/$BASE/results/kselftest-patched.md"
+	grep -qx -- '- a_test:row01' "build/$BASE/results/kselftest-patched.md"
 	KERNEL=stock result write_test_result counts failed 0
-	grep -qx 'As expected: 3 passed, 1 failed, 0 skipped\.' build/results/kselftest-stock.md
-	grep -q 'stock-expected' build/results/kselftest-stock.md
+	grep -qx 'As expected: 3 passed, 1 failed, 0 skipped\.' "build/$BASE/results/kselftest-stock.md"
+	grep -q 'stock-expected' "build/$BASE/results/kselftest-stock.md"
 	: >failed
 	DEBUG=kasan result write_test_result counts failed 0
-	[ "$(tail -n 1 build/results/kselftest-kasan-patched.md)" = 'As expected: 3 passed, 1 failed, 0 skipped.' ]
-	grep -qF '`make kselftest DEBUG=kasan ' build/results/kselftest-kasan-patched.md
+	[ "$(tail -n 1 "build/$BASE/results/kselftest-kasan-patched.md")" = 'As expected: 3 passed, 1 failed, 0 skipped.' ]
+	grep -qF "\`make kselftest BASE=$BASE DEBUG=kasan " "build/$BASE/results/kselftest-kasan-patched.md"
 }
 
 @test "a soak leaves its seed, its counts and that it failed" {
@@ -88,27 +88,27 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 		not ok 1 race
 		guest-end 1
 	END
-	mkdir -p build/kselftest/pidfd
-	touch build/kselftest/pidfd/set_tid_model_test
-	chmod +x build/kselftest/pidfd/set_tid_model_test
+	mkdir -p "build/$BASE/kselftest/pidfd"
+	touch "build/$BASE/kselftest/pidfd/set_tid_model_test"
+	chmod +x "build/$BASE/kselftest/pidfd/set_tid_model_test"
 	export MINUTES=2 SEED=7
 	try scripts/test/soak
 	[ "$status" = 1 ]
 	text='300 calls, 200 of them from several workers; 30 rounds of races; 1 mismatches; not all was run, or not all was right'
 	[ "$(tail -n 1 "$scratch/out")" = "$text" ]
-	[ "$(tail -n 1 build/results/soak-patched.md)" = "Seed 7: $text." ]
-	grep -qFx -- '- command: `make soak MINUTES=2 SEED=7`' build/results/soak-patched.md
+	[ "$(tail -n 1 "build/$BASE/results/soak-patched.md")" = "Seed 7: $text." ]
+	grep -qFx -- "- command: \`make soak BASE=$BASE MINUTES=2 SEED=7\`" "build/$BASE/results/soak-patched.md"
 }
 
 @test "make results without results is an error, and otherwise copies them" {
 	try scripts/test/publish
-	fails_with '^error: build/results has no result'
-	mkdir -p build/results
-	printf '%s\n' '- commit: 123' '- command: `make soak`' >build/results/soak-patched.md
-	echo '{}' >build/results/for-machines.json
+	fails_with "^error: build/$BASE/results has no result"
+	mkdir -p "build/$BASE/results"
+	printf '%s\n' '- commit: 123' '- command: `make soak`' >"build/$BASE/results/soak-patched.md"
+	echo '{}' >"build/$BASE/results/for-machines.json"
 	try scripts/test/publish
 	[ "$status" = 0 ]
 	said 'results/soak-patched.md: 123 `make soak`'
 	[ "$(ls results)" = soak-patched.md ]
-	cmp build/results/soak-patched.md results/soak-patched.md
+	cmp "build/$BASE/results/soak-patched.md" results/soak-patched.md
 }

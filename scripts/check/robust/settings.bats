@@ -19,11 +19,11 @@ refused() {
 	tree
 	fake make <<-'FAKE'
 		echo 'Makefile:36: no C++20 compiler (g++): the set_tid tests are left out' >&2
-		mkdir -p build/kselftest.tmp build/kdir/kselftest.tmp
+		mkdir -p "build/kdir/$BASE/kselftest.tmp"
 	FAKE
 	try scripts/build/selftests
 	fails_with '^error: no C++20 compiler (g++): the set_tid tests are left out'
-	[ ! -e build/kdir/kselftest.stamp ]
+	[ ! -e "build/kdir/$BASE/kselftest.stamp" ]
 }
 
 # documented COMMAND KIND LISTED: run scripts/check/commands, if a document has the one command and the
@@ -61,6 +61,7 @@ documented() {
 @test "a variable with nonsense in it is named in one line" {
 	guest <<<'guest-end 0'
 	refused KERNEL=nonsense scripts/build/kernel
+	refused BASE=nonsense scripts/tree/apply
 	refused ACCEL=nonsense scripts/vm/boot true
 	refused JOBS=abc scripts/build/kernel
 	refused JOBS=0 scripts/build/kernel

@@ -3,24 +3,16 @@
 #
 # The base, the overlay, fetching and unpacking: an error, and nothing is lost.
 # shellcheck disable=SC2016 # what is quoted is meant so
-# shellcheck disable=SC2030,SC2031,SC2154 # each test has a shell of its own, and setup's variables
+# shellcheck disable=SC2030,SC2031,SC2153,SC2154 # each test has a shell of its own, and setup's variables
 
 load environment
 
-@test "KDIR of another version is refused" {
-	cp -r "$small" "$scratch/other"
-	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 11/' "$scratch/other/Makefile"
-	try env KDIR="$scratch/other" scripts/tree/fetch-base
-	fails_with 'is not a Linux 6.12 tree.*6\.11'
-	[ ! -e build/kdir/base ]
-}
-
 @test "KDIR that is no kernel is refused" {
 	try env KDIR="$fake" scripts/tree/fetch-base
-	fails_with 'is not a Linux 6.12 tree'
+	fails_with 'is no Linux tree'
 	try env KDIR="$scratch/nowhere" scripts/tree/fetch-base
 	fails_with 'nowhere'
-	[ ! -e build/kdir/base ]
+	[ ! -e "build/kdir/$BASE/base" ]
 }
 
 @test "KDIR that was built in place is refused" {
@@ -28,7 +20,7 @@ load environment
 	touch "$scratch/built/.config"
 	try env KDIR="$scratch/built" scripts/tree/fetch-base
 	fails_with 'make mrproper'
-	[ ! -e build/kdir/base ]
+	[ ! -e "build/kdir/$BASE/base" ]
 }
 
 @test "an interrupted copy of KDIR is made anew" {
@@ -39,55 +31,54 @@ load environment
 	try env KDIR="$small" scripts/tree/fetch-base
 	[ "$status" != 0 ]
 	rm "$fake/cp"
-	[ ! -e build/kdir/base ]
+	[ ! -e "build/kdir/$BASE/base" ]
 	tree
-	cmp "$small/Makefile" build/kdir/base/Makefile
+	cmp "$small/Makefile" "build/kdir/$BASE/base/Makefile"
 	tree
 }
 
 @test "a tree that was removed is made anew" {
 	tree
 	try scripts/tree/apply
-	rm -rf build/kdir/linux
+	rm -rf "build/kdir/$BASE/linux"
 	tree
 	try scripts/tree/apply
 	[ "$status" = 0 ]
-	grep -q pid_alloc build/kdir/linux/kernel/Makefile
+	grep -q pid_alloc "build/kdir/$BASE/linux/kernel/Makefile"
 }
 
 @test "a hunk that does not fit is named, and nothing is written" {
 	tree
-	cp -a build/kdir/linux "$scratch/before"
-	sed -i 's/alloc_pid/xlloc_pid/' build/kdir/base/kernel/pid.c
+	cp -a "build/kdir/$BASE/linux" "$scratch/before"
+	sed -i 's/alloc_pid/xlloc_pid/' "build/kdir/$BASE/base/kernel/pid.c"
 	try scripts/tree/apply
 	fails_with 'kernel/pid.c.patch: hunk .* does not fit'
-	diff -r "$scratch/before" build/kdir/linux
+	diff -r "$scratch/before" "build/kdir/$BASE/linux"
 }
 
 # A package with the small kernel in it, and apt-get to fetch it.
 package() {
 	mkdir -p "$scratch/deb/usr/src" "$scratch/deb/DEBIAN"
-	printf '%s\n' 'Package: linux-source-6.12' 'Version: 1' 'Architecture: all' 'Maintainer: nobody' 'Description: none' >"$scratch/deb/DEBIAN/control"
-	tar -cJf "$scratch/deb/usr/src/linux-source-6.12.tar.xz" -C "$scratch" linux
-	dpkg-deb -b "$scratch/deb" "$scratch/linux-source-6.12.deb" >/dev/null
+	printf '%s\n' "Package: linux-source-$BASE" 'Version: 1' 'Architecture: all' 'Maintainer: nobody' 'Description: none' >"$scratch/deb/DEBIAN/control"
+	tar -cJf "$scratch/deb/usr/src/linux-source-$BASE.tar.xz" -C "$scratch" linux
+	dpkg-deb -b "$scratch/deb" "$scratch/linux-source-$BASE.deb" >/dev/null
 	fake apt-get <<-FAKE
-		case \$1 in download) cp '$scratch/linux-source-6.12.deb' . ;; esac
+		case \$1 in download) cp '$scratch/linux-source-$BASE.deb' . ;; esac
 	FAKE
-	fake apt-cache <<<'echo Package: linux-source-6.12'
 }
 
 @test "a truncated package is no base" {
 	package
-	truncate -s 40% "$scratch/linux-source-6.12.deb" 2>/dev/null ||
-		truncate -s 3000 "$scratch/linux-source-6.12.deb"
+	truncate -s 40% "$scratch/linux-source-$BASE.deb" 2>/dev/null ||
+		truncate -s 3000 "$scratch/linux-source-$BASE.deb"
 	try scripts/tree/fetch-base
-	fails_with 'unpacking linux-source-6.12 failed'
-	[ ! -e build/base ]
+	fails_with "unpacking linux-source-$BASE failed"
+	[ ! -e "build/$BASE/base" ]
 	package
 	try scripts/tree/fetch-base
 	[ "$status" = 0 ]
-	diff -r "$small" build/base
-	[ ! -e build/base.tmp ]
+	diff -r "$small" "build/$BASE/base"
+	[ ! -e "build/$BASE/base.tmp" ]
 }
 
 # interrupted_in COMMAND: scripts/tree/fetch-base is killed while that runs
@@ -103,12 +94,12 @@ interrupted_in() {
 	[ -e "$scratch/reached" ]
 	kill -9 -- "-$base"
 	wait "$base" || true
-	[ ! -e build/base ]
+	[ ! -e "build/$BASE/base" ]
 	rm "$fake/$1"
 	package
 	try scripts/tree/fetch-base
 	[ "$status" = 0 ]
-	diff -r "$small" build/base
+	diff -r "$small" "build/$BASE/base"
 }
 
 @test "killed while it fetches: no base, and the next call makes one" {
@@ -125,21 +116,21 @@ interrupted_in() {
 	fake df <<<'printf "%s\n" head "x 1 1 12 1% /"'
 	try scripts/tree/fetch-base
 	fails_with 'disk too small: .* has 12 MB'
-	[ ! -e build/base ]
+	[ ! -e "build/$BASE/base" ]
 }
 
 # No file may become longer than 2.5 MB: as on a full disk, a write fails, that of
 # the image, which has more than that in it.
 @test "a failed write leaves no guest root" {
-	mkdir -p build/kselftest
-	for f in a b c; do head -c 1000000 /dev/urandom >"build/kselftest/$f"; done
+	mkdir -p "build/$BASE/kselftest"
+	for f in a b c; do head -c 1000000 /dev/urandom >"build/$BASE/kselftest/$f"; done
 	try bash -c 'trap "" XFSZ; ulimit -f 2560; exec scripts/build/initramfs'
 	[ "$status" != 0 ]
-	[ -e build/initramfs.gz.tmp ]
-	[ ! -e build/initramfs.gz ]
+	[ -e "build/$BASE/initramfs.gz.tmp" ]
+	[ ! -e "build/$BASE/initramfs.gz" ]
 	try scripts/build/initramfs
 	[ "$status" = 0 ]
-	gzip -t build/initramfs.gz
+	gzip -t "build/$BASE/initramfs.gz"
 }
 
 @test "a second make in the same clone is refused" {
