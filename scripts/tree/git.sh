@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2153 # names of others' variables
 #
-# Sourced after overlay.sh: build/linux as a git repository.
+# Sourced after overlay.sh: build/$BASE/linux as a git repository.
 #
 #   base     tag: the kernel that the overlay is for
 #   overlay  tag: the base, then a commit for each mail, as the overlay had them when
-#            build/linux was last made from it, or brought back into it
-#   series   branch, checked out: the same, and what somebody has committed in build/linux
+#            build/$BASE/linux was last made from it, or brought back into it
+#   series   branch, checked out: the same, and what somebody has committed in build/$BASE/linux
 #
 # A commit's author is the mail's message, series/03-pid-alloc.msg: it says where to look,
 # and a commit keeps it through a rebase. The same overlay gives the same commits.
@@ -18,7 +18,7 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=overlay GIT_AUTHOR_EMAIL=overlay@localhost GIT_AUTHOR_DATE='1735689600 +0000'
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
-# git in build/linux, whoever owns it. A rename is a file that goes and one that comes.
+# git in build/$BASE/linux, whoever owns it. A rename is a file that goes and one that comes.
 git() { command git -c safe.directory='*' -c merge.renames=false -c advice.detachedHead=false -C "$TREE" "$@"; }
 
 tmp=$(mktemp -d "$B/tree.XXXXXX")
@@ -47,26 +47,27 @@ record() {
 
 # intermediate MAIL: what it changes in files that a later mail changes, too
 intermediate() {
-	local path step=$tmp/steps/$1 patch=$OVERLAY/series/$1.patch out
-	[ -e "$patch" ] || return 0
+	local path step=$tmp/steps/$1 patch out
+	patch=$(series_file "$1.patch")
+	[ -s "$patch" ] || return 0
 	mkdir -p "$step"
-	git apply --numstat "$patch" | cut -f3 >"$tmp/patched" || die "series/$1.patch is no patch"
+	git apply --numstat "$patch" | cut -f3 >"$tmp/patched" || die "$(short "$patch") is no patch"
 	while read -r path; do
 		mkdir -p "$step/$(dirname "$path")"
 		[ ! -e "${state[$path]-$PRISTINE/$path}" ] ||
 			cp --preserve=mode "${state[$path]-$PRISTINE/$path}" "$step/$path"
 	done <"$tmp/patched"
 	out=$(cd "$step" && patch -p1 -F0 -E --no-backup-if-mismatch -r - <"$patch") ||
-		die "series/$1.patch does not fit: $(awk '/^patching file/ { f = $3 } / FAILED at / { print f ": " $0; exit }' <<<"$out")"
+		die "$(short "$patch") does not fit: $(awk '/^patching file/ { f = $3 } / FAILED at / { print f ": " $0; exit }' <<<"$out")"
 	while read -r path; do
-		later "$1" "$path" || die "series/$1.patch changes $path, which no later mail brings to its last state"
+		later "$1" "$path" || die "$(short "$patch") changes $path, which no later mail brings to its last state"
 		record "$1" "$path" "$step/$path"
 	done <"$tmp/patched"
 }
 
 # later MAIL PATH: does a later mail bring it to its last state?
 later() {
-	local owner=${owner[$2.patch]-${owner[$2]-}}
+	local owner=${owner[$2]-}
 	[[ $owner && $owner > $1 ]]
 }
 
@@ -80,14 +81,14 @@ mail_commit() {
 		$((${#text} + 1)) "$text"
 }
 
-# read_owners: owner[FILE] is the mail that has the overlay's FILE
+# read_owners: owner[PATH] is the mail that has this path of the kernel tree
 read_owners() {
 	local f mail
 	list | owners >"$tmp/owners"
 	owner=()
 	while IFS=$'\t' read -r f mail; do
 		# shellcheck disable=SC2034 # for later()
-		owner[$f]=$mail
+		owner[${f%.patch}]=$mail
 	done <"$tmp/owners"
 }
 
@@ -100,8 +101,10 @@ commits() {
 	read_owners
 	rm -rf "$tmp/steps" "$tmp/changes" "$tmp/blobs"
 	touch "$tmp/changes" "$tmp/blobs"
-	for f in "$OVERLAY"/series/*.patch; do
-		[ ! -e "$f" ] || [ -e "${f%.patch}.msg" ] || die "series/${f##*/} has no ${f##*/}.msg beside it"
+	for f in "$OVERLAY/series"/*.patch "$BACKPORTS/series"/*.patch; do
+		mail=${f##*/}
+		mail=${mail%.patch}
+		[ ! -e "$f" ] || [ -e "$(series_file "$mail.msg")" ] || die "$(short "$f") has no $mail.msg beside it"
 	done
 	for mail in $(mails) ''; do
 		[ -z "$mail" ] || intermediate "$mail"
@@ -129,7 +132,7 @@ commits() {
 	git -c fastimport.unpackLimit=10000 fast-import --quiet --force <"$tmp/import"
 }
 
-# snapshot: the files of build/linux as a tree, new ones and removed ones too
+# snapshot: the files of build/$BASE/linux as a tree, new ones and removed ones too
 snapshot() {
 	cp "$TREE/.git/index" "$tmp/index"
 	GIT_INDEX_FILE=$tmp/index git add -A
@@ -143,7 +146,7 @@ commit_tree() {
 	git commit-tree -m "${text:-$edits}" "${@/#/-p}" "$tree^{tree}"
 }
 
-# finish: build/linux becomes what refs/overlay/move says. Its tree is the files, that of its
+# finish: build/$BASE/linux becomes what refs/overlay/move says. Its tree is the files, that of its
 # parent what they were; its message names the commit to check out, and the new `overlay`.
 # After an interruption all of it is done again.
 finish() {

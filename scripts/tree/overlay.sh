@@ -4,22 +4,55 @@
 # Sourced after common.sh: which files the overlay has, and which mail has them.
 #
 # series/NN-name.msg is the message of a mail. It ends with a line "Files:" and the
-# overlay's files that the mail brings to their last state, one a line; a directory
-# with a slash at its end stands for everything below it that no message names. What
-# the mail changes in files that a later mail brings to their last state is in
-# series/NN-name.patch.
+# files that the mail brings to their last state, one a line; a directory with a slash at
+# its end stands for everything below it that no message names. What the mail changes in
+# files that a later mail brings to their last state is in series/NN-name.patch.
+#
+# The overlay is written for $OVERLAY_BASE. For an older base, what is in backports/$BASE
+# takes the place of what the overlay has for the same path of the kernel tree, be it the
+# whole X or X.patch. Such an X.patch changes the overlay's X if the overlay has that whole,
+# else the base's X. An empty one leaves the base as it is. Of backports/$BASE/series each
+# file takes the place of that of series/; an empty .msg drops the mail.
 
 # The overlay and its series are in OVERLAY (for make check), else in the repository.
 OVERLAY=${OVERLAY:-$ROOT}
+BACKPORTS=$OVERLAY/backports/$BASE
+[ "$BASE" != "$OVERLAY_BASE" ] || BACKPORTS=/nonexistent
 ROOTS='Documentation arch block crypto drivers fs include init io_uring ipc kernel lib mm net samples security sound tools usr virt'
 
-list() {
-	local d dirs=()
-	for d in $ROOTS; do
-		[ ! -d "$OVERLAY/$d" ] || dirs+=("$d")
+# find_files DIR FOLDER...: what is in these of DIR
+find_files() {
+	local folder folders=() dir=$1
+	shift
+	for folder; do
+		[ ! -d "$dir/$folder" ] || folders+=("$folder")
 	done
-	[ ${#dirs[@]} = 0 ] ||
-		(cd "$OVERLAY" && find "${dirs[@]}" -type f ! -name '*.orig' ! -name '*.rej' ! -name '*~' ! -name '.*.sw?' | sort)
+	[ ${#folders[@]} = 0 ] ||
+		(cd "$dir" && find "${folders[@]}" -type f ! -name '*.orig' ! -name '*.rej' ! -name '*~' ! -name '.*.sw?' | sort)
+}
+
+# tree_files DIR: what is in DIR for the kernel tree
+# shellcheck disable=SC2086 # a list
+tree_files() { find_files "$1" $ROOTS; }
+
+# all_files: the overlay for all bases, as paths in this repository
+# shellcheck disable=SC2086 # a list
+all_files() { find_files "$OVERLAY" $ROOTS backports series; }
+
+# list: the overlay for $BASE: X for a whole file, X.patch for a change to the base's X
+list() {
+	local f
+	{
+		tree_files "$OVERLAY" | sed 's/^/own /'
+		tree_files "$BACKPORTS" | while read -r f; do
+			if [[ $f = *.patch && ! -s $BACKPORTS/$f ]]; then echo "none $f"; else echo "backport $f"; fi
+		done
+	} | awk '
+	{ path = $2; sub(/\.patch$/, "", path) }
+	$1 == "none" { delete file[path]; next }
+	# A patch to a whole file of the overlay makes a whole file.
+	$1 == "own" || file[path] != path { file[path] = $2 }
+	END { for (path in file) print file[path] }' | sort
 }
 
 # read_me DIR: me becomes who makes commits, as git says in DIR or else here. Before git.sh,
@@ -36,40 +69,55 @@ read_me() {
 	me+=("GIT_AUTHOR_DATE=$(date -R)" "GIT_COMMITTER_DATE=$(date -R)")
 }
 
-# mails: their names, 03-pid-alloc, in the series' order; 00-cover is none
-mails() {
-	[ ! -d "$OVERLAY/series" ] ||
-		(cd "$OVERLAY/series" && find . -name '[0-9]*.msg' ! -name '00-*' -printf '%f\n' | sed 's/\.msg$//' | sort)
+# series_file NAME: the path of that file of the series
+series_file() {
+	if [ -e "$BACKPORTS/series/$1" ]; then printf '%s' "$BACKPORTS/series/$1"; else printf '%s' "$OVERLAY/series/$1"; fi
 }
 
-message() { sed '/^Files:$/,$d' "$OVERLAY/series/$1.msg" | git stripspace; }
+# mails: their names, 03-pid-alloc, in the series' order; 00-cover is none
+mails() {
+	local mail
+	{ find_files "$OVERLAY" series && find_files "$BACKPORTS" series; } |
+		sed -n '/^series\/00-/d; s|^series/\([0-9].*\)\.msg$|\1|p' | sort -u | while read -r mail; do
+		[ ! -s "$(series_file "$mail.msg")" ] || printf '%s\n' "$mail"
+	done
+}
+
+message() { sed '/^Files:$/,$d' "$(series_file "$1.msg")" | git stripspace; }
 
 # owners: for each of the overlay's files its name, a tab and its mail, if one has it.
-# The input is the overlay's list.
+# The input is the overlay's list. A mail may name what only other bases have.
 owners() {
-	local mail
+	local mail msg folder
 	{
-		sed 's/^/- /'
+		sed 's/^/here /'
+		for folder in "$OVERLAY" "$OVERLAY"/backports/*; do
+			tree_files "$folder" | sed 's/^/elsewhere /'
+		done
 		for mail in $(mails); do
-			grep -qx 'Files:' "$OVERLAY/series/$mail.msg" || echo "$mail"
-			sed '1,/^Files:$/d; /^[[:space:]]*$/d; s|^|'"$mail"' |' "$OVERLAY/series/$mail.msg"
+			msg=$(series_file "$mail.msg")
+			grep -qx 'Files:' "$msg" || echo "$mail"
+			sed '1,/^Files:$/d; /^[[:space:]]*$/d; s|^|'"$mail"' |' "$msg"
 		done
 	} | awk '
 	function wrong(text) { print "error: series/" $1 ".msg " text >"/dev/stderr"; failed = 1; exit }
-	$1 == "-" { file[++files] = $2; owner[$2] = ""; next }
+	function kernel_path(name) { sub(/\.patch$/, "", name); return name }
 	NF == 1 { wrong("has no line Files:") }
-	$2 ~ /\/$/ { mail[++dirs] = $1; dir[dirs] = $2; next }
-	!($2 in owner) { wrong("names " $2 ", which the overlay does not have") }
-	owner[$2] { wrong("names " $2 ", which " owner[$2] ".msg names too") }
-	{ owner[$2] = $1 }
+	{ path = kernel_path($2) }
+	$1 == "here" { file[++files] = $2 }
+	$1 == "here" || $1 == "elsewhere" { owner[path] = ""; next }
+	path ~ /\/$/ { mail[++dirs] = $1; dir[dirs] = path; next }
+	!(path in owner) { wrong("names " $2 ", which the overlay does not have") }
+	owner[path] { wrong("names " $2 ", which " owner[path] ".msg names too") }
+	{ owner[path] = $1 }
 	END {
 		if (failed)
 			exit 1
 		for (d = 1; d <= dirs; d++) {
 			found = 0
-			for (i = 1; i <= files; i++)
-				if (!owner[file[i]] && index(file[i], dir[d]) == 1) {
-					owner[file[i]] = mail[d]
+			for (path in owner)
+				if (!owner[path] && index(path, dir[d]) == 1) {
+					owner[path] = mail[d]
 					found = 1
 				}
 			if (!found) {
@@ -79,6 +127,6 @@ owners() {
 			}
 		}
 		for (i = 1; i <= files; i++)
-			print file[i] "\t" owner[file[i]]
+			print file[i] "\t" owner[kernel_path(file[i])]
 	}'
 }

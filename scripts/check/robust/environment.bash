@@ -27,10 +27,10 @@ setup() {
 	mkdir "$clone" "$fake" "$small"
 
 	# The overlay, the files that it changes, and where a kernel says its version.
-	"$ROOT/scripts/tree/overlay" list >"$scratch/files"
-	(cd "$ROOT" && xargs cp -r --parents -t "$clone" Makefile scripts series <"$scratch/files")
+	"$ROOT/scripts/tree/overlay" files >"$scratch/files"
+	(cd "$ROOT" && xargs cp -r --parents -t "$clone" Makefile scripts <"$scratch/files")
 	(cd "$PRISTINE" && sed -n 's/\.patch$//p' "$scratch/files" |
-		xargs cp --parents -t "$small" Makefile .gitignore)
+		grep -v -e ^series/ -e ^backports/ | xargs cp --parents -t "$small" Makefile .gitignore)
 
 	# In the clone everything has its default, but for the base, which is the small tree's.
 	cd "$clone" || return
