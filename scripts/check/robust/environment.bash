@@ -69,6 +69,36 @@ tree() {
 	[ "$status" = 0 ]
 }
 
+# package [VERSION]: a package with the small kernel in it, and apt-get to fetch those that
+# are there. With a file linux-source-VERSION.suites beside it, only other suites have it.
+package() {
+	local name=linux-source-${1:-$BASE} deb=$scratch/debs
+	rm -rf "$scratch/deb"
+	mkdir -p "$scratch/deb/usr/src" "$scratch/deb/DEBIAN" "$deb"
+	printf '%s\n' "Package: $name" 'Version: 1' 'Architecture: all' 'Maintainer: nobody' 'Description: none' >"$scratch/deb/DEBIAN/control"
+	tar -cJf "$scratch/deb/usr/src/$name.tar.xz" -C "$scratch" linux
+	dpkg-deb -b "$scratch/deb" "$deb/$name.deb" >/dev/null
+	fake apt-get <<-FAKE
+		case \$* in
+		indextargets*) echo http://archive ;;
+		download*) [ ! -e "$deb/\${!#}.suites" ] && cp "$deb/\${!#}.deb" . ;;
+		*download*) cp "$deb/\${!#}.deb" . ;;
+		esac
+	FAKE
+}
+
+# newer: from here on the overlay is written for 9.9, and the small tree is an older base
+newer() {
+	sed -i -e '/^[0-9]/d; s/^OVERLAY_BASE=.*/OVERLAY_BASE=9.9/' \
+		-e "/^BASES='/a 9.9 linux-source-9.9 sid\n$BASE linux-source-$BASE" scripts/lib/bases
+}
+
+# works COMMAND...: it does not fail
+works() {
+	try "$@"
+	[ "$status" = 0 ]
+}
+
 # guest: a guest with one program of three cases, whose run prints stdin. QEMU is a script:
 # the job's output and the console come from files, the kernel's command line goes to one.
 guest() {

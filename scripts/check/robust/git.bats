@@ -16,11 +16,6 @@ applied() {
 	works scripts/tree/apply
 }
 
-works() {
-	try "$@"
-	[ "$status" = 0 ]
-}
-
 # ends FILE TEXT: that is its last line
 ends() { [ "$(tail -n 1 "$1")" = "$2" ]; }
 
@@ -335,4 +330,27 @@ unchanged() { diff -r -x objects -x refs -x logs "$scratch/before" "$user"; }
 	git -C "$user" commit -qam 'another version'
 	try env LINUX="$user" scripts/tree/branch
 	fails_with "is not at a Linux $BASE .* 6.11), and has no tag v$BASE"
+}
+
+@test "make branch takes the overlay for the version of the clone, not the one that was chosen" {
+	local older=$BASE
+	newer
+	mkdir -p "backports/$BASE/kernel" build
+	echo '/* another */' >"backports/$BASE/kernel/set_tid.c"
+	package
+	clone_of_user
+	unset BASE
+	echo 9.9 >build/base-choice
+	works env LINUX="$user" scripts/tree/branch
+	[ "$(git -C "$user" show set_tid:kernel/set_tid.c)" = '/* another */' ]
+	[ ! -e build/9.9/base ]
+	[ "$(cat build/base-choice)" = 9.9 ]
+	# Elsewhere it is the chosen base's newest tag.
+	git -C "$user" tag "v$older"
+	sed -i 's/^VERSION = .*/VERSION = 1/' "$user/Makefile"
+	git -C "$user" commit -qam 'another version'
+	echo "$older" >build/base-choice
+	works env LINUX="$user" BRANCH=second scripts/tree/branch
+	grep -q "commits on v$older:" "$scratch/out"
+	[ "$(git -C "$user" show second:kernel/set_tid.c)" = '/* another */' ]
 }

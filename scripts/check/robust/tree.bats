@@ -56,21 +56,10 @@ load environment
 	diff -r "$scratch/before" "build/kdir/$BASE/linux"
 }
 
-# A package with the small kernel in it, and apt-get to fetch it.
-package() {
-	mkdir -p "$scratch/deb/usr/src" "$scratch/deb/DEBIAN"
-	printf '%s\n' "Package: linux-source-$BASE" 'Version: 1' 'Architecture: all' 'Maintainer: nobody' 'Description: none' >"$scratch/deb/DEBIAN/control"
-	tar -cJf "$scratch/deb/usr/src/linux-source-$BASE.tar.xz" -C "$scratch" linux
-	dpkg-deb -b "$scratch/deb" "$scratch/linux-source-$BASE.deb" >/dev/null
-	fake apt-get <<-FAKE
-		case \$1 in download) cp '$scratch/linux-source-$BASE.deb' . ;; esac
-	FAKE
-}
-
 @test "a truncated package is no base" {
 	package
-	truncate -s 40% "$scratch/linux-source-$BASE.deb" 2>/dev/null ||
-		truncate -s 3000 "$scratch/linux-source-$BASE.deb"
+	truncate -s 40% "$scratch/debs/linux-source-$BASE.deb" 2>/dev/null ||
+		truncate -s 3000 "$scratch/debs/linux-source-$BASE.deb"
 	try scripts/tree/fetch-base
 	fails_with "unpacking linux-source-$BASE failed"
 	[ ! -e "build/$BASE/base" ]
