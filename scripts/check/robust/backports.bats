@@ -162,6 +162,7 @@ written() {
 	older
 	echo '/* another */' >"$backports/kernel/set_tid.c"
 	touch "$backports/lib/idr.c.patch"
+	echo 'to do' >series/notes
 	export BASE=9.9
 	tree
 	linux=build/kdir/9.9/linux
@@ -171,6 +172,7 @@ written() {
 	written lib/idr.c.patch kernel/set_tid.c
 	[ "$(cat "$backports/kernel/set_tid.c")" = '/* another */' ]
 	[ -e "$backports/lib/idr.c.patch" ]
+	[ -e series/notes ]
 	works scripts/tree/refresh "$scratch/all"
 	scripts/tree/overlay files | diff - <(cd "$scratch/all" && find . -type f -printf '%P\n' | sort)
 }
