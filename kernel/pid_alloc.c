@@ -29,8 +29,10 @@
 #include <linux/minmax.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/pidfs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -38,22 +40,9 @@
 
 /*
  * Protects the IDR and pid_allocated of every PID namespace. Lookups take RCU
- * instead. Taken with interrupts off: free_pid() runs under tasklist_lock,
- * which interrupt handlers take for reading.
+ * instead. Never taken under tasklist_lock, nor by interrupt handlers.
  */
 static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
-
-/*
- * The slots that the claim under way has got, one for each level. Protected by
- * pidmap_lock, and empty outside of a hold: kmemleak would follow what is left.
- */
-static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
-
-/*
- * Number of the last struct pid that was published, which is the inode number
- * of its pidfds. The low ones are left to pidfs: 1 is its root.
- */
-static u64 pidfs_ino = RESERVED_PIDS;
 
 /*
  * The levels of a struct pid, counted as set_tid counts them: 0 is the
@@ -118,7 +107,7 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 		cursor = idr_get_cursor(&ns->idr);
 		/* The low numbers are for those that start with the namespace. */
 		first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
-		last = READ_ONCE(pid_max) - 1;
+		last = READ_ONCE(ns->pid_max) - 1;
 		none_free = -EAGAIN;
 	}
 
@@ -132,9 +121,12 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(none_free) : slot;
 }
 
-/* After an error, and only then, *refused is the level that failed. */
+/*
+ * On success claimed[] has the slots. After an error, and only then, *refused is
+ * the level that failed.
+ */
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
-			unsigned int *refused)
+			void __rcu **claimed[], unsigned int *refused)
 {
 	unsigned int i;
 	int err;
@@ -157,27 +149,23 @@ rollback:
 		struct upid *upid = upid_outwards(pid, i);
 
 		idr_remove(&upid->ns->idr, upid->nr);
-		claimed[i] = NULL;
 	}
 	return err;
 }
 
 /* From here on lookups find @pid; only automatic levels move their cursor. */
-static void publish_levels(struct pid *pid, size_t requested)
+static void publish_levels(struct pid *pid, size_t requested,
+			   void __rcu **claimed[])
 {
 	unsigned int i;
 
 	lockdep_assert_held(&pidmap_lock);
-
-	get_pid_ns(ns_of_pid(pid));
-	pid->ino = ++pidfs_ino;
 
 	for (i = 0; i <= pid->level; i++) {
 		struct upid *upid = upid_outwards(pid, i);
 		struct pid_namespace *ns = upid->ns;
 
 		rcu_assign_pointer(*claimed[i], pid);
-		claimed[i] = NULL;
 		WRITE_ONCE(ns->pid_allocated, ns->pid_allocated + 1);
 		if (i >= requested)
 			idr_set_cursor(&ns->idr, upid->nr + 1);
@@ -194,17 +182,18 @@ static void publish_levels(struct pid *pid, size_t requested)
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)
 {
+	void __rcu **claimed[MAX_PID_NS_LEVEL + 1] __uninitialized;
 	const unsigned int levels = pid->level + 1;
 	unsigned int preload = 1;
 	int err;
 
 	idr_preload(GFP_KERNEL);
 	for (;;) {
-		spin_lock_irq(&pidmap_lock);
-		err = claim_levels(pid, set_tid, size, refused);
+		spin_lock(&pidmap_lock);
+		err = claim_levels(pid, set_tid, size, claimed, refused);
 		if (!err)
-			publish_levels(pid, size);
-		spin_unlock_irq(&pidmap_lock);
+			publish_levels(pid, size, claimed);
+		spin_unlock(&pidmap_lock);
 
 		if (preload == 1)
 			idr_preload_end();
@@ -226,7 +215,7 @@ static void init_pid(struct pid *pid, struct pid_namespace *ns)
 	refcount_set(&pid->count, 1);
 	pid->level = ns->level;
 	spin_lock_init(&pid->lock);
-	pid->stashed = NULL;
+	pidfs_prepare_pid(pid);
 	for (type = 0; type < PIDTYPE_MAX; type++)
 		INIT_HLIST_HEAD(&pid->tasks[type]);
 	INIT_HLIST_HEAD(&pid->inodes);
@@ -268,6 +257,26 @@ static enum set_tid_reason reason_of(int err)
 	}
 }
 
+/*
+ * Reports the refusal of a claim and frees @pid, which was never published:
+ * nobody else has a reference. Returns the error that the caller gets.
+ */
+static int claim_refused(struct pid *pid, const pid_t *set_tid, size_t size,
+			 unsigned int refused, int err)
+{
+	const enum set_tid_reason reason = reason_of(err);
+
+	if (err == -ESRCH)
+		err = -ENOMEM;
+	if (size)
+		set_tid_refused(upid_outwards(pid, refused)->ns,
+				refused < size ? set_tid[refused] : 0,
+				reason, err);
+
+	kmem_cache_free(ns_of_pid(pid)->pid_cachep, pid);
+	return err;
+}
+
 /**
  * alloc_pid - allocate a PID at every level
  * @ns: the namespace that the process is created in (the target)
@@ -276,7 +285,9 @@ static enum set_tid_reason reason_of(int err)
  *
  * The levels that @set_tid does not reach get the next free PID. After an error
  * no level has changed: no PID is held, none was skipped, and the same call can
- * be made again.
+ * be made again. There is one exception: if pidfs has no memory for the new
+ * struct pid, automatic PIDs have been used up, as by a fork() that fails later.
+ * Asking pidfs first would make every refusal of a claim pay for it.
  *
  * The struct pid can be looked up on return, but has no task yet: attach one
  * with attach_pid(), or give it back with free_pid().
@@ -294,7 +305,6 @@ static enum set_tid_reason reason_of(int err)
 struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 		      size_t set_tid_size)
 {
-	enum set_tid_reason reason;
 	unsigned int refused = 0;
 	struct pid *pid;
 	int err;
@@ -309,29 +319,29 @@ struct pid *alloc_pid(struct pid_namespace *ns, const pid_t *set_tid,
 	}
 
 	pid = kmem_cache_alloc(ns->pid_cachep, GFP_KERNEL);
-	if (!pid) {
-		err = -ENOMEM;
-		if (set_tid_size)
-			set_tid_refused(ns, set_tid[0], SET_TID_NO_MEMORY, err);
-		return ERR_PTR(err);
-	}
+	if (!pid)
+		goto no_memory;
 	init_pid(pid, ns);
 
 	err = claim_and_publish(pid, set_tid, set_tid_size, &refused);
-	if (!err)
-		return pid;
+	if (err)
+		return ERR_PTR(claim_refused(pid, set_tid, set_tid_size,
+					     refused, err));
 
-	reason = reason_of(err);
-	if (err == -ESRCH)
-		err = -ENOMEM;
+	/* @pid has a reference of its own, and the caller one to @ns. */
+	get_pid_ns(ns);
+	ns_ref_active_get(ns);
+	if (pidfs_add_pid(pid)) {
+		/* It is published: lookups may have found it. */
+		free_pid(pid);
+		goto no_memory;
+	}
+	return pid;
+
+no_memory:
 	if (set_tid_size)
-		set_tid_refused(upid_outwards(pid, refused)->ns,
-				refused < set_tid_size ? set_tid[refused] : 0,
-				reason, err);
-
-	/* It was never published, so nobody else has a reference. */
-	kmem_cache_free(ns->pid_cachep, pid);
-	return ERR_PTR(err);
+		set_tid_refused(ns, set_tid[0], SET_TID_NO_MEMORY, -ENOMEM);
+	return ERR_PTR(-ENOMEM);
 }
 
 /**
@@ -395,7 +405,7 @@ static void release_level(const struct upid *upid)
 		 * The first process failed after its PID was claimed. There was
 		 * no other, see claim_level(): reset the namespace.
 		 */
-		WARN_ON_ONCE(ns->child_reaper);
+		WARN_ON_ONCE(READ_ONCE(ns->child_reaper));
 		idr_set_cursor(&ns->idr, 0);
 		break;
 	}
@@ -413,33 +423,52 @@ static void put_pid_rcu(struct rcu_head *rcu)
  * On return each of the numbers is free again. The struct pid itself lives on
  * for lookups under RCU and for those who hold a reference.
  *
- * Context: Any that may take a spinlock; also with tasklist_lock held. Takes
- *	    and releases pidmap_lock.
+ * Context: Process context, without tasklist_lock. Takes and releases
+ *	    pidmap_lock.
  */
 void free_pid(struct pid *pid)
 {
-	unsigned long flags;
 	unsigned int level;
 
-	spin_lock_irqsave(&pidmap_lock, flags);
+	lockdep_assert_not_held(&tasklist_lock);
+
+	ns_ref_active_put(ns_of_pid(pid));
+
+	spin_lock(&pidmap_lock);
 	for (level = 0; level <= pid->level; level++)
 		release_level(&pid->numbers[level]);
-	spin_unlock_irqrestore(&pidmap_lock, flags);
+	spin_unlock(&pidmap_lock);
 
+	pidfs_remove_pid(pid);
 	call_rcu(&pid->rcu, put_pid_rcu);
+}
+
+/**
+ * free_pids - free_pid() for what a task has left behind
+ * @pids: a struct pid, or %NULL, for each enum pid_type
+ *
+ * Context: As free_pid().
+ */
+void free_pids(struct pid **pids)
+{
+	int type;
+
+	for (type = PIDTYPE_MAX; --type >= 0; )
+		if (pids[type])
+			free_pid(pids[type]);
 }
 
 /**
  * disable_pid_allocation - take no new processes into a namespace
  * @ns: a namespace whose init has started to exit
  *
- * Context: Process context, interrupts on. Takes and releases pidmap_lock.
+ * Context: Process context. Takes and releases pidmap_lock.
  */
 void disable_pid_allocation(struct pid_namespace *ns)
 {
-	spin_lock_irq(&pidmap_lock);
+	spin_lock(&pidmap_lock);
 	WRITE_ONCE(ns->pid_allocated, ns->pid_allocated & ~PIDNS_ADDING);
-	spin_unlock_irq(&pidmap_lock);
+	spin_unlock(&pidmap_lock);
 }
 
 #ifdef CONFIG_CHECKPOINT_RESTORE
@@ -451,12 +480,12 @@ void disable_pid_allocation(struct pid_namespace *ns)
  * A claim reads the automatic sequence at its start and moves it at its end: a
  * write without the lock would be lost in between.
  *
- * Context: Process context, interrupts on. Takes and releases pidmap_lock.
+ * Context: Process context. Takes and releases pidmap_lock.
  */
 void set_last_pid(struct pid_namespace *ns, int nr)
 {
-	spin_lock_irq(&pidmap_lock);
+	spin_lock(&pidmap_lock);
 	idr_set_cursor(&ns->idr, nr + 1);
-	spin_unlock_irq(&pidmap_lock);
+	spin_unlock(&pidmap_lock);
 }
 #endif

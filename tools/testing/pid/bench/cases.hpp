@@ -84,6 +84,9 @@ inline std::vector<Case> all_cases()
 	for (Request request : { Request::plain, Request::one, Request::all })
 		for (unsigned int level : { 0, 1, 4, 16, 32 })
 			cases.push_back({ request, level, 1, false });
+	/* Each PID takes a new node at each level. */
+	for (unsigned int level : { 0, 1, 4, 16, 32 })
+		cases.push_back({ Request::all, level, 1, true });
 	for (Request request : { Request::plain, Request::all })
 		for (int live : { 1000, 30000 })
 			for (bool scattered : { false, true })

@@ -30,10 +30,10 @@ public:
 	Chain(unsigned int deepest, unsigned int caps) : owner_(shim_user_ns_create(caps))
 	{
 		shim_root_reset(owner_);
-		shim_set_pid_max(SHIM_PID_MAX_LIMIT);
 		for (unsigned int level = 0; level <= deepest; level++) {
 			chain_.push_back(level ? shim_ns_create(chain_.back(), owner_) :
 						 shim_root());
+			shim_ns_set_pid_max(chain_.back(), SHIM_PID_MAX_LIMIT);
 			keep({});
 			shim_ns_set_reaper(chain_.back(), true);
 		}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long pidmap_lock is held, with interrupts off in the kernel: one dump of
- * callgrind's for each hold, with what happened between lock and unlock.
- * measure.py runs it.
+ * How long pidmap_lock is held: one dump of callgrind's for each hold, with what
+ * happened between lock and unlock. measure.py runs it.
  *
  * A case is what/level/nodes: which new nodes of each level's IDR it takes. All
  * PIDs have as many digits as there can be, so that each walk through an IDR is
@@ -40,7 +39,7 @@ public:
 	{
 		for (pid_t nr = 1; nr <= 300; nr++)
 			keep_at_root(nr);
-		shim_set_pid_max(301);
+		shim_ns_set_pid_max(shim_root(), 301);
 		set_cursors(50);
 	}
 
@@ -66,7 +65,7 @@ public:
 				shim_free_pid(pid);
 			shim_hold_name(nullptr);
 			shim_rcu_barrier();
-			/* The base looks for an init at the innermost level only. */
+			/* Linux 6.12 looks for an init at the innermost level only. */
 			if (err != expected && (err || expected != -ENOMEM))
 				die(name, err);
 			if (!expected)

@@ -14,7 +14,8 @@ OUT/bench. "threads" is ns a call of both, of all threads together. The spread i
 standard deviation of ours, divided by the mean.
 
 OUT is where the Makefile has built the programs. Cases are call/request/level/PIDs in
-use ("s" for scattered); for hold they are call/what/level/new nodes.
+use ("s" for scattered), where "pair" is alloc and free together; for hold they are
+call/what/level/new nodes.
 """
 
 import json
@@ -86,7 +87,13 @@ def count(out):
     def measure(contender):
         calls, counts = callgrind(out / contender / 'pid_count', '--toggle-collect=alloc_pid',
                                   '--toggle-collect=free_pid')
-        return {name: round(total / int(calls), 1) for name, total in counts}
+        each = {}
+        for name, total in counts:
+            each[name] = round(total / int(calls), 1)
+            call, case = name.split('/', 1)
+            if call == 'free':
+                each[f'pair/{case}'] = round(each[f'alloc/{case}'] + each[name], 1)
+        return each
 
     ours, base = both(measure)
     ratios = {name: round(ratio(n, base.get(name, 0)), 3) for name, n in ours.items()}

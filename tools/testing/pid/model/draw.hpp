@@ -23,17 +23,17 @@ public:
 	}
 
 	/* Probably free, and certainly in range. */
-	pid_t good_pid(const Ns &ns, pid_t pid_max)
+	pid_t good_pid(const Ns &ns)
 	{
-		pid_t nr = below(4) ? 1 + below(300) : 1 + below(pid_max - 1);
+		pid_t nr = below(4) ? 1 + below(300) : 1 + below(ns.pid_max - 1);
 
 		for (int tries = 0; ns.used.count(nr) && tries < 20; tries++)
-			nr = nr % (pid_max - 1) + 1;
+			nr = nr % (ns.pid_max - 1) + 1;
 		return ns.init ? nr : 1;
 	}
 
 	/* Where something changes: the ends of ranges, what is in use, no PID at all. */
-	pid_t special_pid(const Ns &ns, pid_t pid_max, unsigned int which)
+	pid_t special_pid(const Ns &ns, unsigned int which)
 	{
 		switch (which % 8) {
 		case 0:
@@ -44,7 +44,7 @@ public:
 			return it == ns.used.end() ? 1 : it->first;
 		}
 		case 2:
-			return pid_max - 1 + below(3);
+			return ns.pid_max - 1 + below(3);
 		case 3:
 			return std::array{ 0, -1, INT_MIN, INT_MAX }[below(4)];
 		case 4:

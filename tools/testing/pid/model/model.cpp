@@ -37,6 +37,7 @@ Model::Model()
 	shim_set_alloc(SHIM_ATOMIC, 0);
 	shim_set_alloc(SHIM_SLEEPING, -1);
 	shim_fail_nth(0);
+	shim_fail_pidfs(false);
 	for (struct user_namespace *&owner : owners_)
 		owner = shim_user_ns_create(SHIM_CAP_SYS_ADMIN);
 	shim_root_reset(owners_[0]);
@@ -104,6 +105,7 @@ void Model::finish()
 	expect(after.live_pids == before_.live_pids, "a struct pid leaks");
 	expect(after.live_nodes == before_.live_nodes, "a node leaks");
 	expect(after.live_namespaces == before_.live_namespaces, "a namespace leaks");
+	expect(after.live_in_pidfs == before_.live_in_pidfs, "a PID stays in pidfs");
 	expect(after.pending_callbacks == before_.pending_callbacks, "a callback is left");
 }
 
@@ -129,11 +131,11 @@ Pids Model::choose_pids(const Op &op, Ns &ns)
 		size = nss.size() + 1;
 
 	for (std::size_t i = 0; i < size; i++)
-		wanted.push_back(draw_.good_pid(i < nss.size() ? *nss[i] : ns, rules_.pid_max));
+		wanted.push_back(draw_.good_pid(i < nss.size() ? *nss[i] : ns));
 	if (size && op.mode % 2) {
 		const std::size_t i = draw_.below(std::min(size, nss.size()));
 
-		wanted[i] = draw_.special_pid(*nss[i], rules_.pid_max, op.mode / 2);
+		wanted[i] = draw_.special_pid(*nss[i], op.mode / 2);
 	}
 	return wanted;
 }
@@ -163,6 +165,12 @@ void Model::allocate(const Op &op)
 		/* As if nothing had happened. */
 		compare(true);
 		short_of_memory++;
+	}
+	/* Every sixteenth is refused by pidfs after the claim. */
+	if (op.mode / 16 == 13 && !expected.error && shim_pidfs_can_fail()) {
+		refuse_in_pidfs(ns, wanted, nrs);
+		nrs.clear();
+		expected = rules_.claim(ns, wanted, nrs);
 	}
 	if (!pid)
 		err = call(ns, wanted, expected, pid);
@@ -248,6 +256,25 @@ bool Model::runs_short(const Ns &ns, const Pids &wanted, const Answer &expected,
 	return short_of;
 }
 
+/*
+ * Makes a call that is granted with a pidfs that refuses the PID: as if the process
+ * had been there and had gone. Then the call can be made again.
+ */
+void Model::refuse_in_pidfs(Ns &ns, const Pids &wanted, const Pids &nrs)
+{
+	const Answer expected = { -ENOMEM, SHIM_NO_MEMORY, ns.level,
+				  wanted.empty() ? 0 : wanted[0] };
+	struct pid *pid;
+
+	shim_fail_pidfs(true);
+	const int err = call(ns, wanted, expected, pid);
+	shim_fail_pidfs(false);
+	expect(err == expected.error, "alloc_pid() when pidfs refuses: " + name(err));
+	rules_.release(rules_.publish(ns, nrs, wanted.size(), nullptr));
+	compare(true);
+	refused_in_pidfs++;
+}
+
 void Model::check(struct pid *pid, Ns &ns, const Pids &nrs)
 {
 	expect(shim_pid_level(pid) == ns.level, "the level is wrong");
@@ -315,8 +342,10 @@ void Model::new_ns(const Op &op)
 	if (!real)
 		return;
 
-	const Ns &ns = rules_.add_ns(real, parent, owner);
+	Ns &ns = rules_.add_ns(real, parent, owner);
 
+	/* Not the highest one: the ends of the range are to be met, too. */
+	shim_ns_set_pid_max(real, ns.pid_max);
 	if (trace)
 		std::printf("new ns     %s, owner %u\n", rules_.name(ns).c_str(), owner);
 }
@@ -328,10 +357,10 @@ void Model::move_cursor(const Op &op)
 	/* What a write to ns_last_pid can do. */
 	switch (op.mode % 4) {
 	case 0:
-		ns.cursor = 1 + draw_.below(rules_.pid_max);
+		ns.cursor = 1 + draw_.below(ns.pid_max);
 		break;
 	case 1:
-		ns.cursor = rules_.pid_max - draw_.below(3);
+		ns.cursor = ns.pid_max - draw_.below(3);
 		break;
 	case 2:
 		ns.cursor = 1 + draw_.below(310);
@@ -345,22 +374,36 @@ void Model::move_cursor(const Op &op)
 		std::printf("cursor     %s = %u\n", rules_.name(ns).c_str(), ns.cursor);
 }
 
+void Model::set_pid_max(Ns &ns, int max) const
+{
+	ns.pid_max = max;
+	shim_ns_set_pid_max(ns.real, max);
+	if (trace)
+		std::printf("pid_max    %s = %d\n", rules_.name(ns).c_str(), max);
+}
+
+/* Of one namespace or of all; of all if there is only one pid_max. */
 void Model::change_pid_max(const Op &op)
 {
+	int max;
+
 	switch (op.mode % 4) {
 	case 0:
-		rules_.pid_max = 301 + draw_.below(SHIM_PID_MAX_LIMIT - 300);
+		max = 301 + draw_.below(SHIM_PID_MAX_LIMIT - 300);
 		break;
 	case 1:
-		rules_.pid_max = SHIM_PID_MAX_DEFAULT;
+		max = SHIM_PID_MAX_DEFAULT;
 		break;
 	default:
-		rules_.pid_max = 301 + draw_.below(8);
+		max = 301 + draw_.below(8);
 		break;
 	}
-	shim_set_pid_max(rules_.pid_max);
-	if (trace)
-		std::printf("pid_max    = %d\n", rules_.pid_max);
+	if (op.mode / 32 % 2 == 0 && shim_pid_max_per_ns()) {
+		set_pid_max(pick_ns(op.ns), max);
+		return;
+	}
+	for (Ns &ns : rules_.namespaces)
+		set_pid_max(ns, max);
 }
 
 void Model::disable(const Op &op)
@@ -444,6 +487,8 @@ void Model::compare_used(const Ns &ns) const
 	std::size_t i = 0;
 
 	expect(!ns.parent || real.refs == ns.refs, rules_.name(ns) + ": references");
+	expect(!shim_pidfs_can_fail() || real.active == Rules::processes_of(ns),
+	       rules_.name(ns) + ": active references");
 	expect(real.used.size() == ns.used.size(),
 	       rules_.name(ns) + ": " + std::to_string(ns.used.size()) +
 		       " PIDs expected, there are " + std::to_string(real.used.size()));

@@ -38,6 +38,7 @@ public:
 	/* How often alloc_pid() returned what, to see what was tried. */
 	std::map<int, unsigned long> answers;
 	unsigned long short_of_memory = 0;
+	unsigned long refused_in_pidfs = 0;
 	/* Print what each operation does. */
 	bool trace = false;
 
@@ -70,7 +71,9 @@ private:
 	static int call(const Ns &ns, const Pids &wanted, const Answer &expected, struct pid *&pid);
 	bool runs_short(const Ns &ns, const Pids &wanted, const Answer &expected, bool invalid,
 			struct pid *&pid);
+	void refuse_in_pidfs(Ns &ns, const Pids &wanted, const Pids &nrs);
 	static void become_init(Ns &ns);
+	void set_pid_max(Ns &ns, int max) const;
 	void free(Process *p);
 	void take_down(Ns &ns);
 

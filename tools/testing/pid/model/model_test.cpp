@@ -91,6 +91,7 @@ int main(int argc, char **argv)
 	for (int err = 1; err < 256; err++)
 		if (totals().answers[err])
 			std::printf(", %lu %s", totals().answers[err], strerrorname_np(err));
-	std::printf(", %lu ran out of memory\n", totals().short_of_memory);
+	std::printf(", %lu ran out of memory, %lu refused by pidfs\n", totals().short_of_memory,
+		    totals().refused_in_pidfs);
 	return 0;
 }

@@ -20,7 +20,8 @@ std::vector<Ns *> Rules::levels(Ns &ns)
 Ns &Rules::add_ns(struct pid_namespace *real, Ns &parent, unsigned int owner)
 {
 	parent.refs += !!parent.parent;
-	return namespaces.emplace_back(Ns{ real, &parent, parent.level + 1, owner });
+	return namespaces.emplace_back(
+		Ns{ real, &parent, parent.level + 1, owner, root().pid_max });
 }
 
 void Rules::remove_ns(Ns &ns)
@@ -28,6 +29,12 @@ void Rules::remove_ns(Ns &ns)
 	if (ns.parent->parent)
 		ns.parent->refs--;
 	namespaces.remove_if([&](const Ns &each) { return &each == &ns; });
+}
+
+long Rules::processes_of(const Ns &ns)
+{
+	return std::count_if(ns.used.begin(), ns.used.end(),
+			     [&](const auto &entry) { return entry.second->ns == &ns; });
 }
 
 /* 0: there is none. */
@@ -39,10 +46,10 @@ static int next_free(const Ns &ns, unsigned int from, unsigned int last)
 	return from <= last ? from : 0;
 }
 
-int Rules::automatic(const Ns &ns) const
+int Rules::automatic(const Ns &ns)
 {
 	const unsigned int first = ns.cursor > SHIM_RESERVED_PIDS ? SHIM_RESERVED_PIDS : 1;
-	const unsigned int last = pid_max - 1;
+	const unsigned int last = ns.pid_max - 1;
 	const int nr = next_free(ns, std::max(ns.cursor, first), last);
 
 	return nr ? nr : next_free(ns, first, last);
@@ -55,7 +62,7 @@ Answer Rules::validate(const Ns &ns, const Pids &wanted) const
 	if (wanted.size() > ns.level + 1)
 		return { -EINVAL, SHIM_TOO_MANY, ns.level, wanted[ns.level + 1] };
 	for (pid_t nr : wanted) {
-		if (nr < 1 || nr >= pid_max)
+		if (nr < 1 || nr >= each->pid_max)
 			return { -EINVAL, SHIM_OUT_OF_RANGE, each->level, nr };
 		if (nr != 1 && !each->init)
 			return { -EINVAL, SHIM_NO_INIT_YET, each->level, nr };
@@ -88,7 +95,7 @@ Answer Rules::claim(Ns &ns, const Pids &wanted, Pids &nrs) const
 	return {};
 }
 
-void Rules::publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real)
+Process *Rules::publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real)
 {
 	auto p = std::make_unique<Process>(Process{ real, &ns, nrs });
 	std::size_t i = 0;
@@ -101,7 +108,10 @@ void Rules::publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *
 	}
 	if (ns.parent)
 		ns.refs++;
-	processes.emplace(p.get(), std::move(p));
+	Process *const key = p.get();
+
+	processes.emplace(key, std::move(p));
+	return key;
 }
 
 void Rules::release(Process *p)

@@ -24,6 +24,7 @@ struct Ns {
 	Ns *parent;
 	unsigned int level;
 	unsigned int owner = 0;
+	int pid_max = SHIM_PID_MAX_DEFAULT;
 	bool adding = true;
 	bool init = false;
 	unsigned int cursor = 0;
@@ -53,7 +54,6 @@ struct Rules {
 	std::map<Process *, std::unique_ptr<Process>> processes;
 	/* Does the caller have a capability in this user namespace? */
 	std::array<bool, 4> capable = { true, true, true, true };
-	int pid_max = SHIM_PID_MAX_DEFAULT;
 
 	Ns &root() { return namespaces.front(); }
 	Ns &youngest() { return namespaces.back(); }
@@ -64,11 +64,14 @@ struct Rules {
 	Ns &add_ns(struct pid_namespace *real, Ns &parent, unsigned int owner);
 	void remove_ns(Ns &ns);
 
+	/* How many processes is it the innermost namespace of? */
+	static long processes_of(const Ns &ns);
+
 	/* Rows 7 to 10. */
 	Answer validate(const Ns &ns, const Pids &wanted) const;
 	/* Rows 9 and 11 to 13: the PIDs, or why there are none. */
 	Answer claim(Ns &ns, const Pids &wanted, Pids &nrs) const;
-	void publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real);
+	Process *publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real);
 	void release(Process *p);
 
 	static bool may_attach(const Process &p);
@@ -79,7 +82,7 @@ struct Rules {
 	std::string name(const Process &p) const;
 
 private:
-	int automatic(const Ns &ns) const;
+	static int automatic(const Ns &ns);
 };
 
 std::string name(const Pids &nrs);

@@ -53,6 +53,7 @@ static int run(const Ops &list, bool trace)
 		for (const auto &[err, times] : model.answers)
 			shared().totals.answers[err] += times;
 		shared().totals.short_of_memory += model.short_of_memory;
+		shared().totals.refused_in_pidfs += model.refused_in_pidfs;
 	} catch (const Mismatch &e) {
 		if (trace)
 			std::printf("mismatch:  %s\n", e.what());

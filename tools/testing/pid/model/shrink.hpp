@@ -12,6 +12,7 @@
 struct Totals {
 	unsigned long answers[256];
 	unsigned long short_of_memory;
+	unsigned long refused_in_pidfs;
 };
 
 /* How many operations it takes to fail; 0 if they do not. */

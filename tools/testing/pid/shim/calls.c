@@ -30,15 +30,17 @@ void shim_free_pid(struct pid *pid)
 	free_pid(pid);
 }
 
-void shim_free_pid_irqs_off(struct pid *pid)
+void shim_free_pid_under_tasklist_lock(struct pid *pid)
 {
 #ifndef SHIM_FAST
 	shim_cpu.irqs_off = true;
+	shim_cpu.tasklist = true;
 #endif
 	free_pid(pid);
 #ifndef SHIM_FAST
 	shim_bug_on(!shim_cpu.irqs_off);
 	shim_cpu.irqs_off = false;
+	shim_cpu.tasklist = false;
 #endif
 }
 
@@ -154,7 +156,7 @@ bool shim_pid_is_fresh(struct pid *pid)
 	for (type = 0; type < PIDTYPE_MAX; type++)
 		if (pid_has_task(pid, type))
 			return false;
-	return hlist_empty(&pid->inodes) && !pid->stashed &&
+	return hlist_empty(&pid->inodes) && base_pid_is_fresh(pid) &&
 	       !pid->lock.locked && !pid->wait_pidfd.lock.locked &&
 	       list_empty(&pid->wait_pidfd.head);
 }

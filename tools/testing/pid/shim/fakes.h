@@ -132,8 +132,9 @@ bool shim_warn(const char *file, int line, const char *what);
 /* atomic_fetch_sub_release() has acquired already. */
 #define smp_acquire__after_ctrl_dep()	do { } while (0)
 
-#define __signed_wrap
-#define __cond_acquires(lock)
+#define __uninitialized		__attribute__((__uninitialized__))
+#undef __cond_acquires
+#define __cond_acquires(...)
 #define __cacheline_aligned_in_smp	__attribute__((aligned(64)))
 
 /* linux/preempt.h, linux/local_lock.h, linux/percpu.h */
@@ -143,6 +144,7 @@ struct shim_cpu {
 	unsigned int preempt;	/* preempt_disable(), local_lock() */
 	unsigned int readers;	/* rcu_read_lock() */
 	bool irqs_off;
+	bool tasklist;		/* tasklist_lock, for writing */
 };
 
 extern __thread struct shim_cpu shim_cpu;
@@ -242,13 +244,20 @@ static inline void spin_unlock(spinlock_t *lock)
 #define spin_lock_bh(lock)	spin_lock(lock)
 #define spin_unlock_bh(lock)	spin_unlock(lock)
 
+/* linux/sched/task.h: only whether the caller holds it matters. */
+typedef struct { } rwlock_t;
+extern rwlock_t tasklist_lock;
+
 /* linux/lockdep.h */
 #define lockdep_is_held(lock)		((lock)->locked)
 #ifndef SHIM_FAST
 /* There is one lock: see spin_lock(). */
 #define lockdep_assert_held(lock)	shim_bug_on(!shim_cpu.locked)
+/* And there is tasklist_lock. */
+#define lockdep_assert_not_held(lock)	shim_bug_on(shim_cpu.tasklist)
 #else
 #define lockdep_assert_held(lock)	((void)(lock))
+#define lockdep_assert_not_held(lock)	((void)(lock))
 #endif
 
 /* linux/rcupdate.h, linux/rculist.h; the loads acquire for ThreadSanitizer. */
@@ -334,5 +343,7 @@ int wake_up_process(struct task_struct *task);
 #define CONFIG_TRACEPOINTS	1
 #endif
 #define __randomize_layout
+
+#include "shim/base.h"
 
 #endif /* SHIM_FAKES_H */

@@ -24,6 +24,15 @@ unsigned long slab_tried(enum shim_alloc kind);
 /* env.c */
 unsigned long env_warnings(void);
 
+/* base.c */
+void base_ns_init(struct pid_namespace *ns);
+/* Gives a reference back: was it the last one? The root's never is. */
+bool base_ns_put(struct pid_namespace *ns);
+bool base_pid_is_fresh(const struct pid *pid);
+/* Checks that nothing but its owner knows an object that is freed now. */
+void base_check_free(const void *object);
+long base_pidfs_live(void);
+
 /* namespace.c */
 void namespaces_init(void);
 long namespaces_live(void);

@@ -23,6 +23,8 @@ unsigned long locks_taken(void)
 
 int (*shim_cpu_dead)(unsigned int cpu);
 
+rwlock_t tasklist_lock;
+
 static void lock_wait(spinlock_t *lock)
 {
 	unsigned int spins = 0;
@@ -86,6 +88,7 @@ void might_sleep(void)
 	shim_bug_on(shim_cpu.preempt);
 	shim_bug_on(shim_cpu.readers);
 	shim_bug_on(shim_cpu.irqs_off);
+	shim_bug_on(shim_cpu.tasklist);
 }
 
 bool spin_trylock(spinlock_t *lock)
@@ -101,6 +104,8 @@ void spin_lock(spinlock_t *lock)
 {
 	/* pid_alloc.c has one lock: to wait for a second is a deadlock. */
 	shim_bug_on(shim_cpu.locked);
+	/* Where interrupt handlers wait for it they must be off; else they stay on. */
+	shim_bug_on(shim_cpu.irqs_off != BASE_LOCK_IRQS_OFF);
 	if (spin_trylock(lock))
 		return;
 	lock_wait(lock);
@@ -143,6 +148,22 @@ void spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags)
 {
 	spin_unlock(lock);
 	shim_cpu.irqs_off = flags;
+}
+
+void shim_lock_irqs_off(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	spin_lock_irq(&lock);
+	spin_unlock_irq(&lock);
+}
+
+void shim_lock_irqs_on(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	spin_lock(&lock);
+	spin_unlock(&lock);
 }
 
 #endif

@@ -9,13 +9,11 @@
 
 #include "shim/internal.h"
 
-int pid_max = PID_MAX_DEFAULT;
 static struct task_struct init_task;
 static struct kmem_cache *pid_caches[SHIM_MAX_LEVEL + 1];
 static long live_namespaces;
 
 struct pid_namespace init_pid_ns = {
-	.ns.count = REFCOUNT_INIT(2),
 	.idr = IDR_INIT(init_pid_ns.idr),
 	.pid_allocated = PIDNS_ADDING,
 	.child_reaper = &init_task,
@@ -37,7 +35,7 @@ static void free_ns(struct rcu_head *head)
 /* As the kernel's: the last reference also gives back the one to the parent. */
 void put_pid_ns(struct pid_namespace *ns)
 {
-	while (ns != &init_pid_ns && refcount_dec_and_test(&ns->ns.count)) {
+	while (base_ns_put(ns)) {
 		struct pid_namespace *parent = ns->parent;
 
 		idr_destroy(&ns->idr);
@@ -56,6 +54,7 @@ void namespaces_init(void)
 					  (level + 1) * sizeof(struct upid),
 					  0, 0, NULL);
 	init_pid_ns.pid_cachep = pid_caches[0];
+	base_ns_init(&init_pid_ns);
 }
 
 long namespaces_live(void)
@@ -86,7 +85,7 @@ void shim_root_reset(struct user_namespace *owner)
 	init_pid_ns.child_reaper = &init_task;
 	init_pid_ns.user_ns = owner;
 	init_task.woken = 0;
-	pid_max = PID_MAX_DEFAULT;
+	shim_ns_set_pid_max(&init_pid_ns, PID_MAX_DEFAULT);
 }
 
 struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
@@ -97,8 +96,9 @@ struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
 
 	if (parent->level == MAX_PID_NS_LEVEL)
 		return NULL;
-	new = calloc(1, sizeof(*new));
+	new = aligned_alloc(__alignof__(*new), sizeof(*new));
 	shim_bug_on(!new);
+	memset(new, 0, sizeof(*new));
 	__atomic_fetch_add(&live_namespaces, 1, __ATOMIC_RELAXED);
 
 	ns = &new->ns;
@@ -108,7 +108,7 @@ struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
 	ns->parent = get_pid_ns(parent);
 	ns->user_ns = owner;
 	ns->pid_allocated = PIDNS_ADDING;
-	refcount_set(&ns->ns.count, 1);
+	base_ns_init(ns);
 	return ns;
 }
 
@@ -120,11 +120,6 @@ void shim_ns_put(struct pid_namespace *ns)
 void shim_ns_set_owner(struct pid_namespace *ns, struct user_namespace *owner)
 {
 	ns->user_ns = owner;
-}
-
-unsigned int shim_ns_refs(const struct pid_namespace *ns)
-{
-	return refcount_read(&ns->ns.count);
 }
 
 static struct task_struct *ns_reaper(const struct pid_namespace *ns)
@@ -209,9 +204,4 @@ size_t shim_ns_used(const struct pid_namespace *ns, int *nrs, size_t room)
 size_t shim_ns_nodes(const struct pid_namespace *ns)
 {
 	return walk_ns(ns, NULL, 0).nodes;
-}
-
-void shim_set_pid_max(int max)
-{
-	WRITE_ONCE(pid_max, max);
 }

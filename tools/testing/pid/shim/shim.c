@@ -53,6 +53,7 @@ void shim_get_stats(struct shim_stats *stats)
 		.live_pids = namespaces_live_pids(),
 		.live_nodes = slab_live(radix_tree_node_cachep),
 		.live_namespaces = namespaces_live(),
+		.live_in_pidfs = base_pidfs_live(),
 		.pending_callbacks = rcu_pending(),
 	};
 }

@@ -51,7 +51,7 @@ unsigned long shim_user_ns_asked(const struct user_namespace *ns);
  * one reference; shim_ns_create() returns NULL below the deepest level.
  */
 struct pid_namespace *shim_root(void);
-/* Empties the root: no PID in use, cursor 0, init there, pid_max default. */
+/* Empties the root: no PID in use, cursor 0, init there, its pid_max the default. */
 void shim_root_reset(struct user_namespace *owner);
 struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
 				     struct user_namespace *owner);
@@ -66,6 +66,13 @@ unsigned int shim_ns_allocated(const struct pid_namespace *ns);
 /* The IDR cursor: ns_last_pid plus one. */
 unsigned int shim_ns_cursor(const struct pid_namespace *ns);
 void shim_ns_set_cursor(struct pid_namespace *ns, unsigned int cursor);
+/*
+ * Write kernel.pid_max. Has each namespace its own, which is SHIM_PID_MAX_LIMIT at
+ * first? If not, a write changes that of all.
+ */
+bool shim_pid_max_per_ns(void);
+int shim_ns_pid_max(const struct pid_namespace *ns);
+void shim_ns_set_pid_max(struct pid_namespace *ns, int max);
 /* Write ns_last_pid. */
 void shim_set_last_pid(struct pid_namespace *ns, int nr);
 /*
@@ -75,8 +82,6 @@ void shim_set_last_pid(struct pid_namespace *ns, int nr);
 size_t shim_ns_used(const struct pid_namespace *ns, int *nrs, size_t room);
 /* Nodes in the IDR's tree. */
 size_t shim_ns_nodes(const struct pid_namespace *ns);
-
-void shim_set_pid_max(int max);
 
 /* The functions under test. */
 int shim_alloc_pid(struct pid_namespace *ns, const pid_t *set_tid, size_t size,
@@ -110,8 +115,28 @@ struct shim_refusal {
 
 void shim_get_refusal(struct shim_refusal *refusal);
 
-/* As release_task() does: with interrupts off. */
-void shim_free_pid_irqs_off(struct pid *pid);
+/* With interrupts off, as whoever holds tasklist_lock for writing. */
+void shim_free_pid_under_tasklist_lock(struct pid *pid);
+
+/* As release_task() does, with what a task has left behind: any may be NULL. */
+enum {
+	SHIM_PID_TYPES = 4,
+};
+
+void shim_free_pids(struct pid *pids[SHIM_PID_TYPES]);
+
+/* Take a lock as pidmap_lock might be taken, and drop it. */
+void shim_lock_irqs_off(void);
+void shim_lock_irqs_on(void);
+
+/*
+ * pidfs: can it refuse a struct pid, and does it refuse those of this thread? If so,
+ * a namespace counts the PIDs for which it is active, those of which it is the
+ * innermost.
+ */
+bool shim_pidfs_can_fail(void);
+void shim_fail_pidfs(bool fail);
+long shim_ns_active(const struct pid_namespace *ns);
 
 /* Lookups, and what they find. */
 void shim_read_lock(void);
@@ -163,6 +188,7 @@ struct shim_stats {
 	long live_pids;			/* objects that were not freed */
 	long live_nodes;
 	long live_namespaces;
+	long live_in_pidfs;
 	long pending_callbacks;
 };
 

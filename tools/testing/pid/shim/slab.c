@@ -118,6 +118,7 @@ void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
 	shim_bug_on(!object);
+	base_check_free(object);
 	__atomic_fetch_sub(&cache->live, 1, __ATOMIC_RELAXED);
 	memset(object, 0x6b, cache->size);
 	free(object);

@@ -130,10 +130,9 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_the_innermost_level)
 	const auto nss = w.chain(1);
 
 	/* Level 0 goes on from here, above the lowered pid_max. */
-	shim_set_pid_max(32768);
 	shim_ns_set_cursor(nss[0], 1000);
 	exhaust(w, nss[1]);
-	shim_set_pid_max(301);
+	shim_ns_set_pid_max(nss[1], 301);
 	shim_ns_set_cursor(nss[0], 0);
 
 	const auto before = states(nss);
@@ -142,7 +141,7 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_the_innermost_level)
 	EXPECT_EQ(-EEXIST, w.try_alloc(nss[1], { 300 }));
 	shim_rcu_barrier();
 	EXPECT_EQ(before, states(nss));
-	shim_set_pid_max(302);
+	shim_ns_set_pid_max(nss[1], 302);
 	EXPECT_EQ(0, w.try_alloc(nss[1]));
 }
 
@@ -153,7 +152,7 @@ TEST_F(alloc_pid, row13_no_automatic_pid_left_at_an_outer_level)
 	struct pid *last;
 
 	exhaust(w, nss[0]);
-	shim_set_pid_max(301);
+	shim_ns_set_pid_max(nss[0], 301);
 
 	const auto before = states(nss);
 

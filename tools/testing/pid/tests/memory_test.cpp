@@ -13,11 +13,11 @@ TEST_F(alloc_pid, row14_preloading_is_enough_where_no_atomic_allocation_is)
 		for (pid_t nr : { 2000, 32767, SHIM_PID_MAX_LIMIT - 1 }) {
 			World w;
 
-			shim_set_pid_max(SHIM_PID_MAX_LIMIT);
 			shim_set_alloc(SHIM_ATOMIC, 0);
 
 			const auto nss = w.chain(level);
 
+			w.set_pid_max(SHIM_PID_MAX_LIMIT);
 			EXPECT_EQ(0, w.try_alloc(nss.back(), Pids(level + 1, nr)));
 			for (struct pid_namespace *ns : nss)
 				shim_ns_set_cursor(ns, nr - 100);
@@ -36,7 +36,7 @@ TEST_F(alloc_pid, row14_retry_keeps_no_more_nodes_than_usual)
 		const auto nss = w.chain(level);
 
 		shim_drop_preloaded();
-		shim_set_pid_max(SHIM_PID_MAX_LIMIT);
+		w.set_pid_max(SHIM_PID_MAX_LIMIT);
 		EXPECT_EQ(0, w.try_alloc(nss.back(), Pids(level + 1, SHIM_PID_MAX_LIMIT - 1)));
 		EXPECT_GE(usual, shim_drop_preloaded()) << level;
 		if (!level)
@@ -57,7 +57,7 @@ TEST_F(alloc_pid, row14_preload_that_fails_keeps_no_more_nodes_than_usual)
 	World w;
 	const auto nss = w.chain(32);
 
-	shim_set_pid_max(SHIM_PID_MAX_LIMIT);
+	w.set_pid_max(SHIM_PID_MAX_LIMIT);
 	/* Enough for the first try, and for a part of the second. */
 	for (long enough = usual; enough < 4 * usual; enough++) {
 		shim_drop_preloaded();

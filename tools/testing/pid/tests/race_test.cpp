@@ -211,7 +211,8 @@ TEST_F(race, lookups_find_whole_pids)
 				if (round % 16 == 0)
 					shim_set_last_pid(nss[random() % 5], 1);
 				if (round % 256 == 0)
-					shim_set_pid_max(30000 + random() % 1000);
+					shim_ns_set_pid_max(nss[random() % 5],
+							    30000 + random() % 1000);
 				sometimes_rcu(round);
 			}
 			for (struct pid *pid : live)
@@ -239,6 +240,46 @@ TEST_F(race, lookups_find_whole_pids)
 		}
 	});
 	EXPECT_EQ(0u, wrong);
+}
+
+TEST_F(race, row18_what_pidfs_refuses_is_free_for_others)
+{
+	if (!shim_pidfs_can_fail())
+		GTEST_SKIP() << "pidfs takes every PID";
+
+	World w;
+	const auto nss = w.chain(4);
+	const Pids wanted = ask(5);
+	const auto start = states(nss);
+	std::atomic<unsigned int> running = 1, refused = 0, wrong = 0;
+
+	threads(3, [&](unsigned int i) {
+		shim_fail_pidfs(i == 0);
+		/* One is refused all the time, the other one gets its PIDs between that. */
+		while (i < 2 && running) {
+			struct pid *pid;
+			const int err = shim_alloc_pid(nss[4], wanted.data(), 5, &pid);
+
+			refused += err == -ENOMEM;
+			wrong += err != (i ? 0 : -ENOMEM) && err != -EEXIST;
+			if (pid)
+				shim_free_pid(pid);
+			sometimes_rcu(refused);
+		}
+		/* Both may be found, but as a whole. */
+		for (unsigned int round = 0; i == 2 && (round < rounds || refused < 500); round++) {
+			struct pid *pid;
+
+			shim_read_lock();
+			pid = shim_find_pid(wanted[0], nss[4]);
+			wrong += pid && numbers(pid) != wanted;
+			shim_read_unlock();
+		}
+		if (i == 2)
+			running = 0;
+	});
+	EXPECT_EQ(0u, wrong);
+	EXPECT_EQ(start, states(nss));
 }
 
 TEST_F(race, references_outlive_the_process)

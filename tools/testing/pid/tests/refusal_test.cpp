@@ -63,6 +63,7 @@ TEST_F(row29, invalid_request)
 {
 	expect(4, 6, SHIM_TOO_MANY, -EINVAL, { 1, 2, 3, 4, 5, 6, 7 });
 	expect(2, 0, SHIM_OUT_OF_RANGE, -EINVAL, { 2000, 2001, 0, -1 });
+	shim_ns_set_pid_max(target_, 32768);
 	expect(4, 32768, SHIM_OUT_OF_RANGE, -EINVAL, { 32768 });
 	target_ = w_->new_ns(nss_[2]);
 	expect(3, 2, SHIM_NO_INIT_YET, -EINVAL, { 2, 2000 });

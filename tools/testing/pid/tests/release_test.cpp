@@ -92,14 +92,18 @@ TEST_F(free_pid, pid_and_its_namespace_live_as_long_as_they_are_held)
 	EXPECT_EQ(refs - 2, shim_ns_refs(ns));
 }
 
-TEST_F(free_pid, works_with_interrupts_off)
+TEST_F(free_pid, frees_all_that_a_task_has_left_behind)
 {
 	World w;
-	const auto nss = w.chain(4);
-	struct pid *pid;
+	const auto nss = w.chain(2);
+	const auto before = states(nss);
+	struct pid *pids[SHIM_PID_TYPES] = {};
 
-	ASSERT_EQ(0, shim_alloc_pid(nss.back(), nullptr, 0, &pid));
-	shim_free_pid_irqs_off(pid);
+	ASSERT_EQ(0, shim_alloc_pid(nss[2], ask(3).data(), 3, &pids[0]));
+	ASSERT_EQ(0, shim_alloc_pid(nss[1], ask(2, 2000).data(), 2, &pids[2]));
+	shim_free_pids(pids);
+	shim_rcu_barrier();
+	EXPECT_EQ(before, states(nss));
 }
 
 TEST_F(free_pid, dying_init_is_woken_when_it_is_alone)

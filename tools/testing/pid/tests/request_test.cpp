@@ -86,7 +86,9 @@ TEST_F(set_tid, row08_pid_out_of_range_at_any_level)
 	const auto before = states(nss);
 
 	for (std::size_t i = 0; i < nss.size(); i++) {
-		for (pid_t bad : { 0, -1, INT_MIN, INT_MAX, 32768, 32769 }) {
+		const pid_t end = shim_ns_pid_max(nss[4 - i]);
+
+		for (pid_t bad : { 0, -1, INT_MIN, INT_MAX, end, end + 1 }) {
 			Pids wanted = ask(5);
 
 			wanted[i] = bad;
@@ -104,7 +106,7 @@ TEST_F(set_tid, row08_last_pid_in_range_at_any_level)
 	for (std::size_t i = 0; i < nss.size(); i++) {
 		Pids wanted = ask(5, 1000 * (i + 1));
 
-		wanted[i] = 32767;
+		wanted[i] = shim_ns_pid_max(nss[4 - i]) - 1;
 		EXPECT_EQ(0, w.try_alloc(nss.back(), wanted)) << i;
 	}
 }
@@ -113,10 +115,10 @@ TEST_F(set_tid, row08_range_follows_pid_max)
 {
 	World w;
 
-	shim_set_pid_max(301);
+	shim_ns_set_pid_max(shim_root(), 301);
 	EXPECT_EQ(-EINVAL, w.try_alloc(shim_root(), { 301 }));
 	EXPECT_EQ(0, w.try_alloc(shim_root(), { 300 }));
-	shim_set_pid_max(SHIM_PID_MAX_LIMIT);
+	shim_ns_set_pid_max(shim_root(), SHIM_PID_MAX_LIMIT);
 	EXPECT_EQ(-EINVAL, w.try_alloc(shim_root(), { SHIM_PID_MAX_LIMIT }));
 	EXPECT_EQ(0, w.try_alloc(shim_root(), { SHIM_PID_MAX_LIMIT - 1 }));
 }
@@ -311,7 +313,7 @@ TEST_F(set_tid, order_all_levels_are_validated_before_any_is_claimed)
 	};
 
 	expect(-EINVAL, { 1000, 0 });
-	expect(-EINVAL, { 1000, 32768 });
+	expect(-EINVAL, { 1000, shim_ns_pid_max(outer) });
 	expect(-EINVAL, { 1000, 1000, -1 });
 	expect(-EINVAL, { 1000, 1000, 1000, 1000 });
 	shim_user_ns_set_caps(denied, SHIM_CAP_NONE);

@@ -75,7 +75,7 @@ TEST_F(alloc_pid, row26_reserved_numbers_are_for_a_sequence_that_is_there)
 	World w;
 
 	exhaust(w, shim_root());
-	shim_set_pid_max(301);
+	shim_ns_set_pid_max(shim_root(), 301);
 	w.free(shim_find_pid(100, shim_root()));
 	shim_ns_set_cursor(shim_root(), 301);
 	EXPECT_EQ(-EAGAIN, w.try_alloc(shim_root()));
@@ -89,19 +89,9 @@ TEST_F(alloc_pid, row26_sequence_survives_a_lower_pid_max)
 
 	shim_ns_set_cursor(shim_root(), 20000);
 	w.alloc(shim_root());
-	shim_set_pid_max(1000);
+	shim_ns_set_pid_max(shim_root(), 1000);
 	EXPECT_EQ(300, shim_pid_nr(w.alloc(shim_root()), 0));
 	EXPECT_EQ(20000, shim_pid_nr(shim_find_pid(20000, shim_root()), 0));
-	shim_set_pid_max(32768);
+	shim_ns_set_pid_max(shim_root(), 32768);
 	EXPECT_EQ(301, shim_pid_nr(w.alloc(shim_root()), 0));
-}
-
-TEST_F(alloc_pid, every_pid_has_an_inode_number_of_its_own)
-{
-	World w;
-	const uint64_t ino = shim_pid_ino(w.alloc(shim_root()));
-
-	EXPECT_LT(300u, ino);
-	EXPECT_EQ(-EEXIST, w.try_alloc(shim_root(), { 1 }));
-	EXPECT_EQ(ino + 1, shim_pid_ino(w.alloc(shim_root())));
 }

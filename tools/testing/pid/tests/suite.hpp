@@ -33,6 +33,7 @@ protected:
 		EXPECT_EQ(before_.live_pids, after.live_pids);
 		EXPECT_EQ(before_.live_nodes, after.live_nodes);
 		EXPECT_EQ(before_.live_namespaces, after.live_namespaces);
+		EXPECT_EQ(before_.live_in_pidfs, after.live_in_pidfs);
 		EXPECT_EQ(before_.pending_callbacks, after.pending_callbacks);
 		EXPECT_EQ(before_.warnings, after.warnings);
 	}
@@ -66,7 +67,7 @@ inline Pids numbers(const struct pid *pid)
 	return nrs;
 }
 
-/* Takes all numbers of @ns below pid_max. */
+/* Takes the numbers of @ns up to 300. */
 inline void exhaust(World &w, struct pid_namespace *ns)
 {
 	for (pid_t nr = 1; nr <= 300; nr++)

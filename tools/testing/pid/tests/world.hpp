@@ -25,11 +25,13 @@ struct NsState {
 	unsigned int cursor;
 	unsigned int allocated;
 	unsigned int refs;
+	long active;
 	std::size_t nodes;
 
 	explicit NsState(const struct pid_namespace *ns)
 		: used(shim_ns_used(ns, nullptr, 0)), cursor(shim_ns_cursor(ns)),
-		  allocated(shim_ns_allocated(ns)), refs(shim_ns_refs(ns)), nodes(shim_ns_nodes(ns))
+		  allocated(shim_ns_allocated(ns)), refs(shim_ns_refs(ns)),
+		  active(shim_ns_active(ns)), nodes(shim_ns_nodes(ns))
 	{
 		shim_ns_used(ns, used.data(), used.size());
 	}
@@ -39,7 +41,8 @@ struct NsState {
 	friend std::ostream &operator<<(std::ostream &out, const NsState &s)
 	{
 		out << "{ cursor " << s.cursor << ", allocated " << std::hex << s.allocated
-		    << std::dec << ", refs " << s.refs << ", nodes " << s.nodes << ", used";
+		    << std::dec << ", refs " << s.refs << ", active " << s.active << ", nodes "
+		    << s.nodes << ", used";
 		for (int nr : s.used)
 			out << ' ' << nr;
 		return out << " }";
@@ -58,6 +61,7 @@ public:
 		shim_set_alloc(SHIM_ATOMIC, 0);
 		shim_set_alloc(SHIM_SLEEPING, -1);
 		shim_fail_nth(0);
+		shim_fail_pidfs(false);
 		shim_set_user_end(nullptr);
 		shim_root_reset(owner());
 		namespaces_.push_back(shim_root());
@@ -94,6 +98,13 @@ public:
 	{
 		return namespaces_.emplace_back(
 			shim_ns_create(parent, owner ? owner : owners_.front()));
+	}
+
+	/* Of all namespaces that there are. */
+	void set_pid_max(int max)
+	{
+		for (struct pid_namespace *ns : namespaces_)
+			shim_ns_set_pid_max(ns, max);
 	}
 
 	/* Its first process, which becomes its init. */

@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -37,6 +38,17 @@
 
 #include <atomic>
 #include <string>
+
+namespace need
+{
+/* CLONE_AUTOREAP, and the flags that came with it. */
+const char *autoreap()
+{
+	return Request{}.flags(CLONE_AUTOREAP).exit_signal(0).attempt() == EINVAL ?
+		       "needs CLONE_AUTOREAP (Linux 7.1)" :
+		       nullptr;
+}
+} // namespace need
 
 namespace
 {
@@ -240,6 +252,61 @@ TEST_REQUIRES(row22_clone_clear_sighand, need::root)
 
 		return sigaction(SIGUSR1, nullptr, &action) || action.sa_handler != SIG_DFL;
 	});
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(pid, c.child.pid());
+	EXPECT_EQ(0, c.child.wait().code);
+}
+
+TEST_REQUIRES(row22_clone_autoreap, need::root, need::autoreap)
+{
+	const pid_t pid = find_free_pid();
+	const Request request = Request{}.flags(CLONE_AUTOREAP).exit_signal(0).pids({ pid });
+	Spawned c = request.sleeping();
+
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(pid, c.child.pid());
+	EXPECT_ERRNO(EEXIST, request.attempt());
+	/* Nobody waits for it, and yet no zombie keeps its PID. */
+	EXPECT_ERRNO(0, c.child.kill());
+	EXPECT_TRUE(wait_until([&] { return !request.attempt(); }));
+}
+
+TEST_REQUIRES(row22_clone_pidfd_autokill, need::root, need::autoreap)
+{
+	const pid_t pid = find_free_pid();
+	Request request = Request{}.flags(CLONE_AUTOREAP).exit_signal(0).pids({ pid });
+	Request killed = request;
+	int pidfd = -1;
+
+	killed.flags(CLONE_PIDFD | CLONE_PIDFD_AUTOKILL);
+	killed.raw().pidfd = reinterpret_cast<uintptr_t>(&pidfd);
+	Spawned c = killed.sleeping();
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(pid, c.child.pid());
+	EXPECT_ERRNO(EEXIST, request.attempt());
+	EXPECT_EQ(0, close(pidfd));
+	EXPECT_TRUE(wait_until([&] { return !request.attempt(); }));
+}
+
+TEST_REQUIRES(row22_clone_nnp, need::root, need::autoreap)
+{
+	const pid_t pid = find_free_pid();
+	Spawned c = Request{}.flags(CLONE_NNP).pids({ pid }).spawn([] {
+		return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	});
+
+	ASSERT_ERRNO(0, c.error);
+	EXPECT_EQ(pid, c.child.pid());
+	EXPECT_EQ(1, c.child.wait().code);
+}
+
+TEST_REQUIRES(row22_clone_empty_mntns, need::root, need::autoreap)
+{
+	const pid_t pid = find_free_pid();
+	Spawned c = Request{}.flags(CLONE_EMPTY_MNTNS).pids({ pid }).spawn([] {
+		return access("/proc/self", F_OK) ? 0 : 1;
+	});
+
 	ASSERT_ERRNO(0, c.error);
 	EXPECT_EQ(pid, c.child.pid());
 	EXPECT_EQ(0, c.child.wait().code);

@@ -777,16 +777,24 @@ TEST_F(explain, no_automatic_pid_left)
 	const std::vector<std::string> args = { "--enter", str(self->chain->init(2).pid()),
 						"--pid",   "5",
 						"--",	   "true" };
-	Sysctl limit("kernel/pid_max");
+	const long usual = self->chain->pid_max_at(1);
 	Spawned only;
-	auto exhaust = [&](int nth, pid_t) {
+	pid_t free = 299;
+	/* Where no automatic PID is left a process needs one of its own choice. */
+	auto set_in_level_1 = [&](const std::string &name, long value) {
 		const ChildrenIn scope(self->chain->ns(1));
+		auto set = [&] {
+			return write_file("/proc/sys/kernel/" + name, std::to_string(value));
+		};
 
-		if (nth == 1 && !limit.set(301))
-			run_in_child([] { return set_last_pid(300); }).child.wait();
+		return Request{}.pids({ free-- }).spawn(set).child.wait().code;
+	};
+	auto exhaust = [&](int nth, pid_t) {
+		if (nth == 1 && !set_in_level_1("pid_max", 301))
+			set_in_level_1("ns_last_pid", 300);
 		return 0;
 	};
-	auto with_pids = [&] { return limit.set(limit.saved()); };
+	auto with_pids = [&] { return set_in_level_1("pid_max", usual); };
 
 	{
 		const ChildrenIn scope(self->chain->ns(1));

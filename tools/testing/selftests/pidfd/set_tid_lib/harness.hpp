@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include <string>
 
@@ -36,8 +37,15 @@
  */
 inline void end_test_too(int sig)
 {
-	if (__active_test)
-		kill(-__active_test->pid, SIGKILL);
+	for (auto *fixture = __fixture_list; fixture; fixture = fixture->next)
+		for (auto *test = fixture->tests; test; test = test->next) {
+			const int peek = WEXITED | WNOHANG | WNOWAIT;
+			siginfo_t info;
+
+			/* The PID of one that has been waited for may be anybody's. */
+			if (test->pid > 0 && !waitid(P_PID, test->pid, &info, peek))
+				kill(-test->pid, SIGKILL);
+		}
 	signal(sig, SIG_DFL);
 	raise(sig);
 }

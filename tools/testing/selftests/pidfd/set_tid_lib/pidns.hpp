@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -137,6 +138,15 @@ public:
 		return run_at(depth(), std::move(fn));
 	}
 
+	/* Since Linux 6.14 each namespace has its own; before, all have the same. */
+	long pid_max_at(int level) const
+	{
+		const Shared<std::atomic<long>> max;
+
+		run_at(level, [&] { return *max = pid_max(), 0; }).child.wait();
+		return *max;
+	}
+
 private:
 	struct Level {
 		Child child;
@@ -205,6 +215,28 @@ private:
 	std::vector<Level> inits_;
 	int error_ = 0;
 };
+
+namespace need
+{
+/* A kernel.pid_max for each PID namespace, not one for all. */
+inline const char *own_pid_max()
+{
+	const std::string path = "/proc/sys/kernel/pid_max";
+	const long usual = pid_max();
+	const NsChain chain(1);
+	Spawned lower = chain.run_at(1, [&] {
+		return write_file(path, std::to_string(pid_max() - 1));
+	});
+
+	if (lower.error || lower.child.wait().code)
+		return "cannot lower kernel.pid_max";
+	if (pid_max() == usual)
+		return nullptr;
+	write_file(path, std::to_string(usual));
+	return "needs a pid_max for each PID namespace (Linux 6.14)";
+}
+
+} // namespace need
 
 /* The namespace of a process. The descriptor outlives the process. */
 inline Fd open_ns(const Child &process)

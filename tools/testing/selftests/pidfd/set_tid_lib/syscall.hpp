@@ -33,6 +33,12 @@
 /* <linux/pidfd.h> and the C library's <fcntl.h> exclude each other. */
 #define PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE _IO(0xFF, 6)
 #endif
+#ifndef CLONE_AUTOREAP
+#define CLONE_AUTOREAP (1ULL << 34)
+#define CLONE_NNP (1ULL << 35)
+#define CLONE_PIDFD_AUTOKILL (1ULL << 36)
+#define CLONE_EMPTY_MNTNS (1ULL << 37)
+#endif
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)
 #endif

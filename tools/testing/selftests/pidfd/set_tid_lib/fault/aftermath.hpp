@@ -12,6 +12,7 @@
 #include "../spawn.hpp"
 
 #include <limits.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -37,6 +38,30 @@ inline Probe probe(const Pids &pids = {})
 	return { 0, nspids(c.child), st.st_ino };
 }
 
+/* The same on the last processor but that of the caller, if it may have several. */
+inline Probe probe_on_another_cpu()
+{
+	cpu_set_t usual, one;
+	int cpu = CPU_SETSIZE;
+
+	if (sched_getaffinity(0, sizeof(usual), &usual))
+		return probe();
+	const int own = sched_getcpu();
+	while (--cpu >= 0 && (!CPU_ISSET(cpu, &usual) || cpu == own)) {
+	}
+	if (cpu < 0)
+		return probe();
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	const Probe result = probe();
+	CPU_ZERO(&one);
+	CPU_SET(own, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	sched_setaffinity(0, sizeof(usual), &usual);
+	return result;
+}
+
 /*
  * What a failed call left behind. A claim that failed must not move an automatic
  * sequence. A claim that was made and rolled back may use up one number, at every
@@ -45,7 +70,8 @@ inline Probe probe(const Pids &pids = {})
  * The next child shows it: its PIDs show how far the sequences are, and its pidfd
  * shows how many claims were made on the whole machine. In Linux 6.9 to 6.13 each
  * claim that is made, and nothing else, takes the next inode number for its pidfds.
- * On other kernels the class knows the sequences only.
+ * On other kernels, where each processor has numbers of its own, the class knows the
+ * sequences only.
  *
  * Nobody else creates processes in the namespaces of the test. In the initial
  * namespace others may; the class counts how often they did.
@@ -55,7 +81,7 @@ public:
 	explicit Aftermath(const Pids &requested) : requested_(requested)
 	{
 		for (int tries = 0; tries < 3 && !counts_claims_; tries++) {
-			const Probe first = probe();
+			const Probe first = probe_on_another_cpu();
 
 			last_ = probe();
 			counts_claims_ = last_.claim != first.claim &&

@@ -36,6 +36,14 @@ inline int claim_in(const Fd &ns, const Pids &pids)
 	return scope.error() ? scope.error() : Request{}.pids(pids).attempt();
 }
 
+/* A child in a namespace, to read the state of its sequences and of those further out. */
+inline Probe probe_in(const Fd &ns)
+{
+	const ChildrenIn scope(ns);
+
+	return scope.error() ? Probe{ scope.error() } : probe();
+}
+
 /* From now on children are created in the deepest level of a chain, if it has any. */
 inline std::unique_ptr<ChildrenIn> enter(const NsChain &chain)
 {

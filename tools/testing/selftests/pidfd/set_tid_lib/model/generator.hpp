@@ -30,7 +30,7 @@ const bool may_starve = getenv("SET_TID_MODEL_STARVE");
 /* A PID for a namespace; space is -1 for one that the call creates. */
 inline pid_t draw_pid(const Model &m, Random &random, int space, bool level_0)
 {
-	const pid_t end = m.pid_max;
+	const pid_t end = space < 0 ? m.pid_max : m.end(m.spaces[space]);
 
 	if (random.percent(3))
 		return random.of<pid_t>({ 0, -1, end, end + 1, INT_MAX, INT_MIN });
@@ -222,8 +222,9 @@ inline Task draw_task(const Model &m, bool alone, Random &random)
 		      m.spaces[actor.target].level < max_pid_ns_level;
 
 	const bool writes = alone && actor.active && random.percent(25);
-	const pid_t last = random.percent(30) ? m.pid_max - 1 - random.below(3) :
-						1 + random.below(m.pid_max - 1);
+	const pid_t end = m.end(m.spaces[actor.active]);
+	const pid_t last = random.percent(30) ? end - 1 - random.below(3) :
+						1 + random.below(end - 1);
 	if (writes)
 		task.last = last;
 

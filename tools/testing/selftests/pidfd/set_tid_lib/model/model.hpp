@@ -32,6 +32,7 @@ struct PidNs {
 	int parent = -1;
 	int level = 0;
 	int owner = 0; /* a user namespace */
+	pid_t pid_max = 0; /* its own, if it has one */
 	enum { unborn, alive, dead } state = alive; /* of its init */
 	bool private_to_actor = false;
 	std::map<pid_t, int> held; /* the PIDs in use, and by how many */
@@ -68,10 +69,14 @@ struct Shares {
 struct Model {
 	std::vector<UserNs> users = { { -1, 0 } };
 	std::vector<PidNs> spaces = { {} };
-	pid_t pid_max = 0;
+	pid_t pid_max = 0; /* of level 0, and of all that have none of their own */
 	Shares shares;
 	std::set<pid_t> foreign; /* PIDs of others at level 0 */
 	bool cgroups = false;
+	bool signal_with_flags = false; /* an exit_signal of 65 to 255 is refused with the flags */
+
+	/* No PID of the namespace reaches this. */
+	pid_t end(const PidNs &ns) const { return ns.pid_max ? ns.pid_max : pid_max; }
 
 	/* The namespaces from the target out to level 0. */
 	std::vector<int> levels(int target) const
@@ -122,9 +127,9 @@ struct Model {
 		const pid_t start = std::max(last + 1, first);
 
 		for (pid_t pid : { start, first }) {
-			while (pid < pid_max && ns.held.count(pid))
+			while (pid < end(ns) && ns.held.count(pid))
 				pid++;
-			if (pid < pid_max)
+			if (pid < end(ns))
 				return pid;
 		}
 		return 0;
@@ -179,7 +184,7 @@ inline std::string Model::check(const Actor &a, bool init, const Pids &asked, co
 			return "has not got what it asked for";
 		if (i < asked.size())
 			continue;
-		if (got[i] < 1 || got[i] >= pid_max || shares.is_reserved(got[i]))
+		if (got[i] < 1 || got[i] >= end(ns) || shares.is_reserved(got[i]))
 			return "has a PID out of range";
 		if (ns.last.empty())
 			continue;

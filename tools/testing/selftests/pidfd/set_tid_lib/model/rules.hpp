@@ -46,17 +46,19 @@ inline int check_structure(const Call &c, const clone_args &seen)
 }
 
 /* The exit signal and the number of the cgroup, 6, then flags and stack. */
-inline int check_values(const Call &c, const clone_args &seen)
+inline int check_values(const Model &m, const Call &c, const clone_args &seen)
 {
 	const uint64_t flags = seen.flags;
 
-	if (seen.exit_signal > 64)
+	if (seen.exit_signal > (m.signal_with_flags ? 255 : 64))
 		return EINVAL;
 	if (flags & CLONE_INTO_CGROUP && (seen.cgroup > INT_MAX || c.size < CLONE_ARGS_SIZE_VER2))
 		return EINVAL;
 	if (seen.set_tid && c.array != Array::readable)
 		return EFAULT;
 
+	if (seen.exit_signal > 64)
+		return EINVAL;
 	if (flags & ~(CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | UINT32_MAX) ||
 	    flags & CLONE_DETACHED)
 		return EINVAL;
@@ -106,7 +108,7 @@ inline int check_pids(const Model &m, const Actor &a, uint64_t flags, const Pids
 		const bool its_own = i < init;
 		const PidNs *ns = its_own ? nullptr : &m.spaces[levels[i - init]];
 
-		if (pids[i] < 1 || pids[i] >= m.pid_max)
+		if (pids[i] < 1 || (!its_own && pids[i] >= m.end(*ns)))
 			return EINVAL;
 		if (pids[i] != 1 && (its_own || ns->state == PidNs::unborn))
 			return EINVAL;
@@ -149,7 +151,7 @@ inline Answers claim(const Model &m, const std::vector<int> &levels, const Pids 
 			continue;
 		if (ns.last.empty()) {
 			/* Others may have all of the few that are left. */
-			if (m.pid_max < 1000)
+			if (m.end(ns) < 1000)
 				also.insert(EAGAIN);
 			continue;
 		}
@@ -172,7 +174,7 @@ inline Prediction predict(const Model &m, const Actor &a, const Call &c, const c
 	int error = check_structure(c, seen);
 
 	if (!error)
-		error = check_values(c, seen);
+		error = check_values(m, c, seen);
 	if (!error)
 		error = check_before_pid(m, a, seen.flags);
 	if (!error)

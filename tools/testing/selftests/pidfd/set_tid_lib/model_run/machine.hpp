@@ -9,8 +9,10 @@
 #include "../cgroup.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
+#include "../syscall.hpp"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,6 +59,9 @@ inline Model new_model()
 	m.pid_max = pid_max();
 	m.foreign = pids_in_use();
 	m.cgroups = !access("/proc/self/cgroup", F_OK);
+	/* An array that cannot be read is refused in between. */
+	const clone_args probe = { .exit_signal = 255, .set_tid = 1, .set_tid_size = 1 };
+	m.signal_with_flags = sys_clone3(&probe, sizeof(probe)) == -EFAULT;
 	return m;
 }
 

@@ -70,11 +70,27 @@ public:
 	}
 
 private:
+	/*
+	 * Since Linux 6.14 each namespace has its own pid_max. Some get one that is low;
+	 * not lower than what several workers need.
+	 */
+	static pid_t draw_pid_max(const NsChain &chain, int level, Random &random)
+	{
+		const pid_t usual = chain.pid_max_at(level);
+		const pid_t limit = random.of<pid_t>({ usual, usual, 32768, 40000, 65536 });
+
+		if (limit != usual)
+			chain.run_at(level, [&] {
+				return write_file("/proc/sys/kernel/pid_max", std::to_string(limit));
+			}).child.wait();
+		return chain.pid_max_at(level);
+	}
+
 	/* Creates the namespaces of a chain, and adds them to the model. */
 	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
 	{
 		int above = 0, creator = 0;
-		const bool owned = !need::user_ns();
+		const bool owned = !need::user_ns(), own_pid_max = !need::own_pid_max();
 
 		for (int level = 1; level <= depth; level++) {
 			const bool new_user = owned && level <= 20 && random.percent(35);
@@ -92,6 +108,8 @@ private:
 				m.users.push_back({ creator, m.users[creator].level + 1 });
 				ns.owner = m.users.size() - 1;
 			}
+			if (own_pid_max)
+				ns.pid_max = draw_pid_max(chain, level, random);
 			creator = ns.owner;
 			above = m.spaces.size();
 			m.spaces.push_back(ns);
