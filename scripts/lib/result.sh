@@ -111,7 +111,7 @@ write_test_result() {
 		if [ -s "$failed" ]; then
 			say
 			if [ "$KERNEL$status" = stock0 ]; then
-				say 'What fails is what [stock-expected](../scripts/test/stock-expected) lists for the unpatched kernel:'
+				say "What fails is what [stock-expected](../../scripts/test/stock-expected/$BASE) lists for the unpatched kernel:"
 			else
 				say 'Failed:'
 			fi
