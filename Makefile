@@ -42,14 +42,14 @@ help:
 
 #: make run         the example: a process with PIDs 1, 42 and 31496, in QEMU
 #: make kselftest   the test suite in QEMU; last line: N passed, N failed, N skipped. For
-#:                  machines: build/6.12/results/kselftest-patched.json, .ktap and .xml (JUnit)
+#:                  machines: build/7.3/results/kselftest-patched.json, .ktap and .xml (JUnit)
 #: make soak        random calls against a model for MINUTES (10), then ROUNDS (300 a minute)
 #:                  of each race; prints the seed, which SEED=n takes
 #: make native      kernel/pid_alloc.c as a program: unit tests, model, sanitizers, and how
 #:                  long it holds pidmap_lock
 #: make fuzz        the same with libFuzzer, against the model, for MINUTES (10)
 #: make mutants     break the kernel code in a hundred small ways, one after the other, and see
-#:                  which test notices: build/6.12/results/mutants.md; over an hour the first
+#:                  which test notices: build/7.3/results/mutants.md; over an hour the first
 #:                  time
 #: make coverage    which lines and branches of kernel/pid_alloc.c and kernel/set_tid.c the set_tid
 #:                  selftests run, compared with scripts/test/coverage-exceptions
@@ -57,7 +57,7 @@ help:
 #:                  of it while others fork. CRIU_SRC=/path/to/criu: tests of that checkout's
 #:                  own suite instead, ZDTM='static/pid00 ...'; default: those about PIDs
 #: make bench       what alloc_pid() costs, compared with the untouched base:
-#:                  build/6.12/results/bench.md and plots. Debian 12, no KVM; with two processors
+#:                  build/7.3/results/bench.md and plots. Debian 12, no KVM; with two processors
 #:                  half an hour the first time, ten minutes later
 #: make shell       a shell in the guest (Ctrl-A X leaves); CMD='...' runs that instead
 #: make debug       the same on a kernel with debug information that waits for gdb; says how to
@@ -67,21 +67,21 @@ help:
 #: make install     the same, with its manual page and its completion for bash, in PREFIX
 #:                  (/usr/local) below DESTDIR
 #:
-#: make tree        get Linux, apply the overlay: build/6.12/linux, a git repository with a commit
+#: make tree        get Linux, apply the overlay: build/7.3/linux, a git repository with a commit
 #:                  for each patch; what you have edited or committed there stays
-#: make kernel      build it: build/6.12/obj
-#: make refresh     bring what was edited or committed in build/6.12/linux back into the overlay
-#: make series      write the patches for git am: build/6.12/series
+#: make kernel      build it: build/7.3/obj
+#: make refresh     bring what was edited or committed in build/7.3/linux back into the overlay
+#: make series      write the patches for git am: build/7.3/series
 #: make branch      put the patches on a new branch of your own clone, those for the version that
 #:                  it is at: LINUX=/path/to/linux, BRANCH=name (set_tid); nothing else changes
 #:                  there
 #: make check       patches, style, each step of the series, the scripts, native tests
-#: make results     copy what the last runs have left in build/6.12/results, each with its commit,
+#: make results     copy what the last runs have left in build/7.3/results, each with its commit,
 #:                  base, architecture and command, into results/
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
-#: BASE=version     the Linux that all of this is about: 6.12. Default: KDIR's, or the newest that
-#:                  can be had, kept until make clean. What is made is in build/6.12
+#: BASE=version     the Linux that all of this is about: 7.3 or 6.12. Default: KDIR's, or the newest that
+#:                  can be had, kept until make clean. What is made is in build/7.3
 #: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
 #:                  failures that scripts/test/stock-expected lists
 #: DEBUG=kasan      a kernel that finds mistakes: KASAN, UBSAN, lockdep, debug objects, and
