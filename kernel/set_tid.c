@@ -83,7 +83,9 @@ int set_tid_permit(struct pid_namespace *ns, const pid_t *set_tid,
 				       SET_TID_TOO_MANY, -EINVAL);
 
 	for (i = 0; i < size; i++, ns = ns->parent) {
-		if (set_tid[i] < 1 || set_tid[i] >= READ_ONCE(ns->pid_max))
+		const int end = READ_ONCE(ns->pid_max);
+
+		if (set_tid[i] < 1 || set_tid[i] >= end)
 			return set_tid_refused(ns, set_tid[i],
 					       SET_TID_OUT_OF_RANGE, -EINVAL);
 		if (set_tid[i] != 1 && !READ_ONCE(ns->child_reaper))
