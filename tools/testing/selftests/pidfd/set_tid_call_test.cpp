@@ -419,13 +419,13 @@ TEST_REQUIRES(row08_lowered_pid_max, need::root)
 
 	ASSERT_ERRNO(0, chain.error());
 	Spawned task = chain.run_at(1, checks(_metadata, [&](auto *_metadata) {
-		Sysctl limit("kernel/pid_max");
+					    Sysctl limit("kernel/pid_max");
 
-		EXPECT_ERRNO(0, Request{}.pids({ 900 }).attempt());
-		EXPECT_ERRNO(0, limit.set(900));
-		EXPECT_ERRNO(EINVAL, Request{}.pids({ 900 }).attempt());
-		EXPECT_ERRNO(0, Request{}.pids({ 899 }).attempt());
-	}));
+					    EXPECT_ERRNO(0, Request{}.pids({ 900 }).attempt());
+					    EXPECT_ERRNO(0, limit.set(900));
+					    EXPECT_ERRNO(EINVAL, Request{}.pids({ 900 }).attempt());
+					    EXPECT_ERRNO(0, Request{}.pids({ 899 }).attempt());
+				    }));
 
 	EXPECT_CHECKS_PASS(task);
 }
@@ -435,19 +435,21 @@ TEST_REQUIRES(row08_each_namespace_has_its_own_pid_max, need::root, need::own_pi
 	NsChain chain(2);
 
 	ASSERT_ERRNO(0, chain.error());
-	Spawned task = chain.run_at(1, checks(_metadata, [&](auto *_metadata) {
-		const ChildrenIn scope(chain.ns(2));
-		Sysctl limit("kernel/pid_max");
+	Spawned task =
+		chain.run_at(1, checks(_metadata, [&](auto *_metadata) {
+				     const ChildrenIn scope(chain.ns(2));
+				     Sysctl limit("kernel/pid_max");
 
-		EXPECT_ERRNO(0, limit.set(900));
-		EXPECT_ERRNO(0, Request{}.pids({ 900, 899 }).attempt());
-		EXPECT_ERRNO(EINVAL, Request{}.pids({ 899, 900 }).attempt());
-		/* The automatic PIDs of level 2 do not end where those of level 1 do. */
-		Spawned inner = chain.run_at(2, [] {
-			return set_last_pid(950) || next_automatic_pid() != 951;
-		});
-		EXPECT_EQ(0, inner.child.wait().code);
-	}));
+				     EXPECT_ERRNO(0, limit.set(900));
+				     EXPECT_ERRNO(0, Request{}.pids({ 900, 899 }).attempt());
+				     EXPECT_ERRNO(EINVAL, Request{}.pids({ 899, 900 }).attempt());
+				     /* The automatic PIDs of level 2 do not end where those of level 1 do. */
+				     Spawned inner = chain.run_at(2, [] {
+					     return set_last_pid(950) ||
+						    next_automatic_pid() != 951;
+				     });
+				     EXPECT_EQ(0, inner.child.wait().code);
+			     }));
 
 	EXPECT_CHECKS_PASS(task);
 }

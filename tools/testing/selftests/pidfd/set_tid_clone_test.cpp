@@ -291,9 +291,8 @@ TEST_REQUIRES(row22_clone_pidfd_autokill, need::root, need::autoreap)
 TEST_REQUIRES(row22_clone_nnp, need::root, need::autoreap)
 {
 	const pid_t pid = find_free_pid();
-	Spawned c = Request{}.flags(CLONE_NNP).pids({ pid }).spawn([] {
-		return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
-	});
+	Spawned c = Request{}.flags(CLONE_NNP).pids({ pid }).spawn(
+		[] { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); });
 
 	ASSERT_ERRNO(0, c.error);
 	EXPECT_EQ(pid, c.child.pid());

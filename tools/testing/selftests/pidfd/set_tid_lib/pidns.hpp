@@ -224,9 +224,8 @@ inline const char *own_pid_max()
 	const std::string path = "/proc/sys/kernel/pid_max";
 	const long usual = pid_max();
 	const NsChain chain(1);
-	Spawned lower = chain.run_at(1, [&] {
-		return write_file(path, std::to_string(pid_max() - 1));
-	});
+	Spawned lower =
+		chain.run_at(1, [&] { return write_file(path, std::to_string(pid_max() - 1)); });
 
 	if (lower.error || lower.child.wait().code)
 		return "cannot lower kernel.pid_max";

@@ -70,6 +70,7 @@ struct Model {
 	std::vector<UserNs> users = { { -1, 0 } };
 	std::vector<PidNs> spaces = { {} };
 	pid_t pid_max = 0; /* of level 0, and of all that have none of their own */
+	pid_t new_pid_max = 0; /* what a new namespace has of its own, if anything */
 	Shares shares;
 	std::set<pid_t> foreign; /* PIDs of others at level 0 */
 	bool cgroups = false;

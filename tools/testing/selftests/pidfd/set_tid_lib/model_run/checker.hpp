@@ -83,6 +83,7 @@ public:
 			ns.parent = target.parent;
 			ns.level = model_.spaces[target.parent].level + 1;
 			ns.owner = target.owner;
+			ns.pid_max = model_.new_pid_max;
 			ns.state = PidNs::unborn;
 			ns.private_to_actor = true;
 			ns.last = { 0 };

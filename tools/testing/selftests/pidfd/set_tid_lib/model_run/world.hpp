@@ -74,15 +74,17 @@ private:
 	 * Since Linux 6.14 each namespace has its own pid_max. Some get one that is low;
 	 * not lower than what several workers need.
 	 */
-	static pid_t draw_pid_max(const NsChain &chain, int level, Random &random)
+	static pid_t draw_pid_max(Model &m, const NsChain &chain, int level, Random &random)
 	{
-		const pid_t usual = chain.pid_max_at(level);
-		const pid_t limit = random.of<pid_t>({ usual, usual, 32768, 40000, 65536 });
+		m.new_pid_max = chain.pid_max_at(level);
+		const pid_t limit =
+			random.of<pid_t>({ m.new_pid_max, m.new_pid_max, 32768, 40000, 65536 });
 
-		if (limit != usual)
+		if (limit != m.new_pid_max)
 			chain.run_at(level, [&] {
-				return write_file("/proc/sys/kernel/pid_max", std::to_string(limit));
-			}).child.wait();
+				     return write_file("/proc/sys/kernel/pid_max",
+						       std::to_string(limit));
+			     }).child.wait();
 		return chain.pid_max_at(level);
 	}
 
@@ -109,7 +111,7 @@ private:
 				ns.owner = m.users.size() - 1;
 			}
 			if (own_pid_max)
-				ns.pid_max = draw_pid_max(chain, level, random);
+				ns.pid_max = draw_pid_max(m, chain, level, random);
 			creator = ns.owner;
 			above = m.spaces.size();
 			m.spaces.push_back(ns);
