@@ -82,8 +82,9 @@ help:
 #:
 #: BASE=version     the Linux that all of this is about: 7.3 or 6.12. Default: KDIR's, or the newest that
 #:                  can be had, kept until make clean. What is made is in build/7.3
-#: KERNEL=stock     the untouched base instead; kselftest then expects exactly the
-#:                  failures that scripts/test/stock-expected lists
+#: KERNEL=stock     the untouched base instead; kselftest then expects exactly the failures that
+#:                  scripts/test/stock-expected lists. KERNEL=fixes: with the first mails of the
+#:                  series, the fixes; exactly those fail for which the list names no fix
 #: DEBUG=kasan      a kernel that finds mistakes: KASAN, UBSAN, lockdep, debug objects, and
 #:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
 #:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:

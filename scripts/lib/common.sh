@@ -4,7 +4,7 @@
 # Sourced by the other scripts: names of places, and how to say things.
 #
 # Input: BASE (the version of the kernel; default: see find_base), KDIR (the user's own
-# tree), KERNEL (patched or stock), JOBS, BUILD (another place for what is made: make check
+# tree), KERNEL (patched, stock or fixes), JOBS, BUILD (another place for what is made: make check
 # has one), VARIANT (how the kernel is configured: kernel/configs/set_tid_$VARIANT.config;
 # default: DEBUG, the user's), CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
 # Sets: ROOT (the repository), BASE, B (where things are made), PRISTINE (the base as it
@@ -89,8 +89,8 @@ number PID_MAX 301 4194304
 
 mkdir -p "$B" "$LOG"
 case $KERNEL in
-patched | stock) ;;
-*) die "KERNEL=$KERNEL is neither patched nor stock" ;;
+patched | stock | fixes) ;;
+*) die "KERNEL=$KERNEL is none of patched, stock and fixes" ;;
 esac
 [ -z "$VARIANT" ] || [ -e "$ROOT/kernel/configs/set_tid_$VARIANT.config" ] ||
 	die "there is no kernel/configs/set_tid_$VARIANT.config"

@@ -110,8 +110,8 @@ write_test_result() {
 		say "$([ "$status" = 0 ] && echo "As expected" || echo "**Not as expected**"): $(cat "$counts")."
 		if [ -s "$failed" ]; then
 			say
-			if [ "$KERNEL$status" = stock0 ]; then
-				say "What fails is what [stock-expected](../../scripts/test/stock-expected/$BASE) lists for the unpatched kernel:"
+			if [ "$KERNEL" != patched ] && [ "$status" = 0 ]; then
+				say "What fails is what [stock-expected](../../scripts/test/stock-expected/$BASE) lists for it:"
 			else
 				say 'Failed:'
 			fi
