@@ -71,7 +71,7 @@ chosen() {
 	bases
 	package "$older"
 	package 9.9
-	truncate -s 3000 "$scratch/debs/linux-source-9.9.deb"
+	truncate -s -100 "$scratch/debs/linux-source-9.9.deb"
 	try scripts/tree/fetch-base
 	fails_with '^error: unpacking linux-source-9.9 failed'
 	[ ! -e build/base-choice ]

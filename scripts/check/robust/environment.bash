@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034 # its variables are used by the tests
 #
-# What each test starts with: a small clone of the repository, without build/, beside a
-# small Linux tree. apt, df and QEMU are replaced by short scripts.
-#
-# Input: PRISTINE, a whole Linux tree to take a few files from (default: build/$BASE/base).
+# What each test starts with: a clone of the scripts with a small made-up overlay, without
+# build/, beside a small Linux tree, which it is for. Neither is that of the repository: the
+# tests show the same whichever base that has. apt, df and QEMU are replaced by short scripts.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
-PRISTINE=${PRISTINE:-$(bash -c '. "$1" && say "$PRISTINE"' - "$ROOT/scripts/lib/common.sh")}
-. "$ROOT/scripts/lib/bases"
 
 setup_file() {
 	local fd
@@ -26,19 +23,94 @@ setup() {
 	small=$scratch/linux
 	mkdir "$clone" "$fake" "$small"
 
-	# The overlay, the files that it changes, and where a kernel says its version.
-	"$ROOT/scripts/tree/overlay" files >"$scratch/files"
-	(cd "$ROOT" && xargs cp -r --parents -t "$clone" Makefile scripts <"$scratch/files")
-	(cd "$PRISTINE" && sed -n 's/\.patch$//p' "$scratch/files" |
-		grep -v -e ^series/ -e ^backports/ | xargs cp --parents -t "$small" Makefile .gitignore)
+	cp -r "$ROOT/Makefile" "$ROOT/scripts" "$clone"
+	cd "$clone" || return
+	offer 8.8
+	base
+	overlay
 
 	# In the clone everything has its default, but for the base, which is the small tree's.
-	cd "$clone" || return
-	BASE=$(makefile_version PATCHLEVEL <"$small/Makefile")
-	export BASE
+	export BASE=8.8
 	unset PRISTINE BUILD KDIR KERNEL VARIANT DEBUG TARGETS TESTS SPLIT CHECKS TIMEOUT MEM RUNS MINUTES CMD PID_MAX
 	unset LOCKED NAME ACCEL
 	export JOBS=1
+}
+
+# offer VERSION...: these are the bases, the newest first, which the overlay is written for.
+# Other suites of Debian have them, too, but for the oldest.
+offer() {
+	sed -i -e '/^[0-9]/d' -e "s/^OVERLAY_BASE=.*/OVERLAY_BASE=$1/" scripts/lib/bases
+	while [ $# != 0 ]; do
+		sed -i "/^'$/i $1 linux-source-$1 ${2:+sid}" scripts/lib/bases
+		shift
+	done
+}
+
+# text DIR PATH: make DIR/PATH, and its lines
+text() {
+	mkdir -p "$1/$(dirname "$2")"
+	{
+		printf '%s\n' '// SPDX-License-Identifier: GPL-2.0'
+		printf "/* line %d of $2 */\n" {2..50}
+	} >"$1/$2"
+}
+
+# base: the small Linux: files that the overlay changes, and some that it does not
+base() {
+	local path
+	printf '%s\n' 'VERSION = 8' 'PATCHLEVEL = 8' 'SUBLEVEL = 1' 'EXTRAVERSION =' >"$small/Makefile"
+	# The last line is one of Debian's.
+	printf '%s\n' '.*' '*.o' '!.gitignore' '/*' >"$small/.gitignore"
+	for path in kernel/{Makefile,exit.c,fork.c,pid.c,sys.c} lib/{idr,radix-tree}.c \
+		tools/testing/selftests/pidfd/Makefile; do
+		text "$small" "$path"
+	done
+	sed -i '30s/.*/void free_pid(void);/; 31s/.*/void alloc_pid(void);/' "$small/kernel/pid.c"
+}
+
+# change OLD SCRIPT NEW PATH: NEW is OLD as that script for sed makes it; print the patch, in
+# the words of make refresh
+change() {
+	sed "$2" "$1" >"$3"
+	diff -up --label "a/$4" --label "b/$4" "$1" "$3" || [ $? = 1 ]
+}
+
+# mail NAME SUBJECT FILE...: a message of the series
+mail() { printf '%s\n' "$2" '' "The text of $1." '' 'Files:' "${@:3}" >"series/$1.msg"; }
+
+# overlay: the made-up one: whole files, one of them a program, changes to the base's, and a
+# series, in which two files are changed by two mails each
+overlay() {
+	local path step=$scratch/step
+	for path in kernel/{pid_alloc,set_tid,set_tid_trace}.c kernel/configs/set_tid_{criu,kasan,kcsan}.config \
+		arch/x86/configs/set_tid_qemu.config tools/testing/pid/{Makefile,run} \
+		tools/testing/selftests/pidfd/set_tid_test.cpp; do
+		text . "$path"
+	done
+	chmod +x tools/testing/pid/run
+
+	mkdir lib series "$step"
+	for path in kernel/{exit,fork}.c lib/idr.c tools/testing/selftests/pidfd/Makefile; do
+		change "$small/$path" '25a /* set_tid */' "$step/new" "$path" >"$path.patch"
+	done
+	change "$small/kernel/pid.c" '31d; 10a /* set_tid */' "$step/new" kernel/pid.c >kernel/pid.c.patch
+
+	change "$small/lib/radix-tree.c" '20a /* first */' "$step/radix-tree.c" lib/radix-tree.c >series/01-idr.patch
+	change "$small/lib/radix-tree.c" '20a /* first */
+		40a /* second */' "$step/new" lib/radix-tree.c >lib/radix-tree.c.patch
+	change "$small/kernel/Makefile" '20a obj-y += pid_alloc.o' "$step/new" kernel/Makefile >series/03-pid-alloc.patch
+	change "$small/kernel/Makefile" '20a obj-y += pid_alloc.o
+		40a obj-y += set_tid_trace.o' "$step/new" kernel/Makefile >kernel/Makefile.patch
+	rm -r "$step"
+
+	printf '%s\n' 'A made-up series' '' 'Its cover.' >series/00-cover.msg
+	mail 01-idr 'idr: the first' lib/idr.c.patch
+	mail 02-radix-tree 'radix tree: the second' lib/radix-tree.c.patch
+	mail 03-pid-alloc 'pid: the third' kernel/{pid_alloc.c,set_tid.c,exit.c.patch,fork.c.patch,pid.c.patch}
+	mail 04-trace 'trace: the fourth' kernel/{set_tid_trace.c,Makefile.patch}
+	mail 05-config 'kernel/configs: the fifth' kernel/configs/ arch/x86/configs/set_tid_qemu.config
+	mail 06-selftests 'selftests: the sixth' tools/testing/selftests/pidfd/
+	mail 07-native 'tools/testing: the seventh' tools/testing/pid/
 }
 
 # fake NAME: a program that comes before the one of that name; its script is stdin.
@@ -88,10 +160,7 @@ package() {
 }
 
 # newer: from here on the overlay is written for 9.9, and the small tree is an older base
-newer() {
-	sed -i -e '/^[0-9]/d; s/^OVERLAY_BASE=.*/OVERLAY_BASE=9.9/' \
-		-e "/^BASES='/a 9.9 linux-source-9.9 sid\n$BASE linux-source-$BASE" scripts/lib/bases
-}
+newer() { offer 9.9 "$BASE"; }
 
 # works COMMAND...: it does not fail
 works() {
@@ -122,4 +191,11 @@ guest() {
 	cat >"$FAKE_JOB"
 	mkdir -p "build/$BASE/kselftest"
 	echo pidfd:a_test >"build/$BASE/kselftest/kselftest-list.txt"
+}
+
+# stock_expected PROGRAM:CASE FIX ...: where the unpatched kernel fails, and the mail that
+# helps, or "-"
+stock_expected() {
+	mkdir -p scripts/test/stock-expected
+	printf '%s\t%s\t# why\n' "$@" >"scripts/test/stock-expected/$BASE"
 }

@@ -108,7 +108,7 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	echo '{}' >"build/$BASE/results/for-machines.json"
 	try scripts/test/publish
 	[ "$status" = 0 ]
-	said 'results/soak-patched.md: 123 `make soak`'
-	[ "$(ls results)" = soak-patched.md ]
-	cmp "build/$BASE/results/soak-patched.md" results/soak-patched.md
+	said "results/$BASE/soak-patched.md: 123 \`make soak\`"
+	[ "$(ls results/*)" = soak-patched.md ]
+	cmp "build/$BASE/results/soak-patched.md" "results/$BASE/soak-patched.md"
 }
