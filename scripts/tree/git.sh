@@ -47,9 +47,11 @@ record() {
 
 # intermediate MAIL: what it changes in files that a later mail changes, too
 intermediate() {
-	local path step=$tmp/steps/$1 patch out
+	local path step=$tmp/steps/$1 patch out cure=
 	patch=$(series_file "$1.patch")
 	[ -s "$patch" ] || return 0
+	[ "$BASE" = "$OVERLAY_BASE" ] || [ "$patch" != "$OVERLAY/series/$1.patch" ] ||
+		cure="; it needs a backports/$BASE/series/$1.patch"
 	mkdir -p "$step"
 	git apply --numstat "$patch" | cut -f3 >"$tmp/patched" || die "$(short "$patch") is no patch"
 	while read -r path; do
@@ -58,9 +60,9 @@ intermediate() {
 			cp --preserve=mode "${state[$path]-$PRISTINE/$path}" "$step/$path"
 	done <"$tmp/patched"
 	out=$(cd "$step" && patch -p1 -F0 -E --no-backup-if-mismatch -r - <"$patch") ||
-		die "$(short "$patch") does not fit: $(awk '/^patching file/ { f = $3 } / FAILED at / { print f ": " $0; exit }' <<<"$out")"
+		die "$(short "$patch") does not fit: $(awk '/^patching file/ { f = $3 } / FAILED at / { print f ": " $0; exit }' <<<"$out")$cure"
 	while read -r path; do
-		later "$1" "$path" || die "$(short "$patch") changes $path, which no later mail brings to its last state"
+		later "$1" "$path" || die "$(short "$patch") changes $path, which no later mail brings to its last state$cure"
 		record "$1" "$path" "$step/$path"
 	done <"$tmp/patched"
 }

@@ -115,6 +115,40 @@ written() {
 	unchanged
 }
 
+@test "a step that an older base has no use for is named, with the cure" {
+	older
+	touch "$backports/lib/radix-tree.c.patch"
+	try scripts/tree/apply
+	fails_with "series/01-fix-idr.patch changes lib/radix-tree.c, which no later mail .*; it needs a $backports/series/01-fix-idr.patch"
+	touch "$backports/series/01-fix-idr.patch"
+	works scripts/tree/apply
+	cmp "$small/lib/radix-tree.c" "$linux/lib/radix-tree.c"
+	unchanged
+	sed -i '/^ /s/^ / x/' series/03-pid-alloc.patch
+	try scripts/tree/apply
+	fails_with "series/03-pid-alloc.patch does not fit: .*; it needs a $backports/series/03-pid-alloc.patch"
+	cp series/03-pid-alloc.patch "$backports/series"
+	try scripts/tree/apply
+	fails_with "$backports/series/03-pid-alloc.patch does not fit: .*FAILED[^;]*$"
+}
+
+@test "a message may name what only another base has" {
+	older
+	offer 9.9 "$BASE" 7.7
+	mkdir -p backports/7.7/lib
+	echo '/* of the oldest only */' >backports/7.7/lib/oldest.c
+	echo lib/oldest.c >>series/04-trace.msg
+	works scripts/tree/apply
+	[ ! -e "$linux/lib/oldest.c" ]
+	unchanged
+	rm "$linux/kernel/set_tid_trace.c"
+	written kernel/set_tid_trace.c series/04-trace.msg
+	grep -qx lib/oldest.c series/04-trace.msg
+	echo lib/nothing.c >>series/04-trace.msg
+	try scripts/tree/apply
+	fails_with 'series/04-trace.msg names lib/nothing.c, which the overlay does not have'
+}
+
 @test "backports with a file and a patch to it is an error" {
 	older
 	touch "$backports/kernel/set_tid.c" "$backports/kernel/set_tid.c.patch"
@@ -179,7 +213,7 @@ written() {
 
 @test "backports adds, replaces and drops mails" {
 	older
-	{ echo 'Another subject'; sed 1d series/01-idr.msg; } >"$backports/series/01-idr.msg"
+	{ echo 'Another subject'; sed 1d series/01-fix-idr.msg; } >"$backports/series/01-fix-idr.msg"
 	printf '%s\n' 'An added mail' '' 'Its text.' '' 'Files:' lib/only_here.c >"$backports/series/02-z-added.msg"
 	echo '/* of the base only */' >"$backports/lib/only_here.c"
 	touch "$backports/series/06-selftests.msg"
@@ -187,7 +221,7 @@ written() {
 	[ "$(linux log --format=%s overlay | tail -n 2 | head -n 1)" = 'Another subject' ]
 	linux log --format=%an base..overlay | sed 's|series/||; s|\.msg$||' >"$scratch/mails"
 	diff <(tac "$scratch/mails") <(
-		printf '%s\n' 01-idr 02-radix-tree 02-z-added 03-pid-alloc 04-trace 05-config 07-native 'no *'
+		printf '%s\n' 01-fix-idr 02-radix-tree 02-z-added 03-pid-alloc 04-trace 05-config 07-native 'no *'
 	)
 	[ "$(linux log -1 --format=%s --author=02-z-added overlay)" = 'An added mail' ]
 	[ "$(linux diff-tree -r --name-only --no-commit-id "$(linux log -1 --format=%H --author=02-z-added overlay)")" = lib/only_here.c ]

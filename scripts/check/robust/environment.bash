@@ -95,7 +95,7 @@ overlay() {
 	done
 	change "$small/kernel/pid.c" '31d; 10a /* set_tid */' "$step/new" kernel/pid.c >kernel/pid.c.patch
 
-	change "$small/lib/radix-tree.c" '20a /* first */' "$step/radix-tree.c" lib/radix-tree.c >series/01-idr.patch
+	change "$small/lib/radix-tree.c" '20a /* first */' "$step/radix-tree.c" lib/radix-tree.c >series/01-fix-idr.patch
 	change "$small/lib/radix-tree.c" '20a /* first */
 		40a /* second */' "$step/new" lib/radix-tree.c >lib/radix-tree.c.patch
 	change "$small/kernel/Makefile" '20a obj-y += pid_alloc.o' "$step/new" kernel/Makefile >series/03-pid-alloc.patch
@@ -104,7 +104,7 @@ overlay() {
 	rm -r "$step"
 
 	printf '%s\n' 'A made-up series' '' 'Its cover.' >series/00-cover.msg
-	mail 01-idr 'idr: the first' lib/idr.c.patch
+	mail 01-fix-idr 'idr: the first' lib/idr.c.patch
 	mail 02-radix-tree 'radix tree: the second' lib/radix-tree.c.patch
 	mail 03-pid-alloc 'pid: the third' kernel/{pid_alloc.c,set_tid.c,exit.c.patch,fork.c.patch,pid.c.patch}
 	mail 04-trace 'trace: the fourth' kernel/{set_tid_trace.c,Makefile.patch}

@@ -129,7 +129,7 @@ conflict() {
 @test "a changed commit goes back to its own mail" {
 	applied
 	# It changes a file which a later one changes, too.
-	local mail=01-idr path=lib/radix-tree.c
+	local mail=01-fix-idr path=lib/radix-tree.c
 	export GIT_EDITOR=true
 	GIT_SEQUENCE_EDITOR="sed -i '1s/^pick/edit/'" linux rebase -i base
 	sed -i '1a /* in the middle */' "$linux/$path"
@@ -266,16 +266,16 @@ conflict() {
 
 @test "series: what does not fit is named" {
 	applied
-	printf '%s\n' kernel/nothing.c >>series/01-idr.msg
+	printf '%s\n' kernel/nothing.c >>series/01-fix-idr.msg
 	try scripts/tree/apply
-	fails_with 'series/01-idr.msg names kernel/nothing.c, which the overlay does not have'
-	sed -i '$s|.*|kernel/set_tid.c|' series/01-idr.msg
+	fails_with 'series/01-fix-idr.msg names kernel/nothing.c, which the overlay does not have'
+	sed -i '$s|.*|kernel/set_tid.c|' series/01-fix-idr.msg
 	try scripts/tree/apply
 	fails_with 'names kernel/set_tid.c, which .* names too'
-	sed -i '$d' series/01-idr.msg
-	sed -i '/^ /s/^ \(.*\)/ x\1/' series/01-idr.patch
+	sed -i '$d' series/01-fix-idr.msg
+	sed -i '/^ /s/^ \(.*\)/ x\1/' series/01-fix-idr.patch
 	try scripts/tree/apply
-	fails_with 'series/01-idr.patch does not fit: .*FAILED'
+	fails_with 'series/01-fix-idr.patch does not fit: .*FAILED'
 }
 
 # clone_of_user: a clone with edits and history of its own, as kernel developers have them
