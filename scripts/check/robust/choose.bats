@@ -142,6 +142,21 @@ refused() {
 	[ "$status" != 0 ]
 }
 
+@test "with the fixes only what no fix is for has to fail" {
+	programs
+	echo pidfd:b_test >"build/$BASE/kselftest/kselftest-list.txt"
+	printf '%s\n' '# selftests: pidfd: b_test' '# 1..1' '# not ok 1 global.row12_two' \
+		'not ok 1 selftests: pidfd: b_test # exit=1' 'guest-end 0' >"$FAKE_JOB"
+	export TESTS='row12*'
+	stock_expected b_test:global.row12_two 01-fix-idr
+	works env KERNEL=stock scripts/test/kselftest
+	try env KERNEL=fixes scripts/test/kselftest
+	fails_with 'fails, not listed:  b_test:global.row12_two$'
+	stock_expected b_test:global.row12_two -
+	works env KERNEL=fixes scripts/test/kselftest
+	works env KERNEL=stock scripts/test/kselftest
+}
+
 @test "a part has results of its own" {
 	programs
 	printf '%s\n' '# selftests: pidfd: b_test' '# 1..1' '# ok 1 one' 'ok 1 selftests: pidfd: b_test' \

@@ -278,6 +278,37 @@ conflict() {
 	fails_with 'series/01-fix-idr.patch does not fit: .*FAILED'
 }
 
+@test "the fixes of the series have a tree, as the series has them" {
+	local fixes
+	applied
+	fixes=build/kdir/$BASE/fixes
+	works scripts/tree/fixes
+	grep -q '/\* first \*/' "$fixes/lib/radix-tree.c"
+	cmp "$linux/lib/idr.c" "$fixes/lib/idr.c"
+	# Not what a later mail brings.
+	if grep -q '/\* second \*/' "$fixes/lib/radix-tree.c"; then return 1; fi
+	[ ! -e "$fixes/kernel/pid_alloc.c" ]
+	diff -r "$small/kernel" "$fixes/kernel"
+	# They change, a part of them was not written, or the tree is another one.
+	sed -i 's/first/changed/' series/01-fix-idr.patch lib/radix-tree.c.patch
+	works scripts/tree/apply
+	works scripts/tree/fixes
+	grep -q '/\* changed \*/' "$fixes/lib/radix-tree.c"
+	rm "$fixes/lib/idr.c"
+	works scripts/tree/fixes
+	cmp "$linux/lib/idr.c" "$fixes/lib/idr.c"
+	rm -rf "$linux"
+	applied
+	works scripts/tree/fixes
+	grep -q '/\* changed \*/' "$fixes/lib/radix-tree.c"
+	linux worktree list | grep -q '/fixes '
+	mv series/01-fix-idr.msg series/01-idr.msg
+	mv series/01-fix-idr.patch series/01-idr.patch
+	works scripts/tree/apply
+	try scripts/tree/fixes
+	fails_with '^error: no mail of the series is a fix'
+}
+
 # clone_of_user: a clone with edits and history of its own, as kernel developers have them
 clone_of_user() {
 	user=$scratch/user
