@@ -98,8 +98,8 @@ help:
 #: SPLIT=i/n        for kselftest: the ith of n parts; together they are the whole
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers
-#:                  native-count native-hold fuzz mutants bench-report gitignore spdx command
-#:                  man-page; default: all
+#:                  native-count native-hold fuzz mutants bench-report linux-bugs gitignore spdx
+#:                  command man-page; default: all
 #: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
 #: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan: 7200, criu: 3600)
@@ -183,6 +183,7 @@ check: kernel
 
 results:
 	@scripts/test/publish
+	@scripts/test/linux-bugs >results/linux-bugs.md
 
 clean:
 	rm -rf $(if $(KDIR),build/kdir,build)
