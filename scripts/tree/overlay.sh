@@ -18,17 +18,17 @@
 OVERLAY=${OVERLAY:-$ROOT}
 BACKPORTS=$OVERLAY/backports/$BASE
 [ "$BASE" != "$OVERLAY_BASE" ] || BACKPORTS=/nonexistent
-ROOTS='Documentation arch block crypto drivers fs include init io_uring ipc kernel lib mm net samples security sound tools usr virt'
+ROOTS='MAINTAINERS.patch Documentation arch block crypto drivers fs include init io_uring ipc kernel lib mm net samples security sound tools usr virt'
 
-# find_files DIR FOLDER...: what is in these of DIR
+# find_files DIR PATH...: what is in these of DIR, folders or files
 find_files() {
-	local folder folders=() dir=$1
+	local path paths=() dir=$1
 	shift
-	for folder; do
-		[ ! -d "$dir/$folder" ] || folders+=("$folder")
+	for path; do
+		[ ! -e "$dir/$path" ] || paths+=("$path")
 	done
-	[ ${#folders[@]} = 0 ] ||
-		(cd "$dir" && find "${folders[@]}" -type f ! -name '*.orig' ! -name '*.rej' ! -name '*~' ! -name '.*.sw?' | sort)
+	[ ${#paths[@]} = 0 ] ||
+		(cd "$dir" && find "${paths[@]}" -type f ! -name '*.orig' ! -name '*.rej' ! -name '*~' ! -name '.*.sw?' | sort)
 }
 
 # tree_files DIR: what is in DIR for the kernel tree

@@ -780,14 +780,24 @@ TEST_F(explain, no_automatic_pid_left)
 	const long usual = self->chain->pid_max_at(1);
 	Spawned only;
 	pid_t free = 299;
-	/* Where no automatic PID is left a process needs one of its own choice. */
+	auto free_outside = [] {
+		pid_t pid = 299;
+
+		while (pid_in_use(pid))
+			pid--;
+		return pid;
+	};
+	/*
+	 * Where no automatic PID is left a process needs one of its own choice: at
+	 * both levels, which may have the same pid_max.
+	 */
 	auto set_in_level_1 = [&](const std::string &name, long value) {
 		const ChildrenIn scope(self->chain->ns(1));
 		auto set = [&] {
 			return write_file("/proc/sys/kernel/" + name, std::to_string(value));
 		};
 
-		return Request{}.pids({ free-- }).spawn(set).child.wait().code;
+		return Request{}.pids({ free--, free_outside() }).spawn(set).child.wait().code;
 	};
 	auto exhaust = [&](int nth, pid_t) {
 		if (nth == 1 && !set_in_level_1("pid_max", 301))
