@@ -54,7 +54,7 @@ inline Probe probe_on_another_cpu()
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	const Probe result = probe();
+	Probe result = probe();
 	CPU_ZERO(&one);
 	CPU_SET(own, &one);
 	sched_setaffinity(0, sizeof(one), &one);
