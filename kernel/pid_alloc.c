@@ -69,6 +69,44 @@ static bool ns_alive(const struct pid_namespace *ns)
 }
 
 /*
+ * As many numbers as the lowest pid_max leaves: with fewer a namespace could hardly
+ * be used.
+ */
+#define PID_MIN_ROOM 300
+
+static bool pid_min_fits(u32 min, u32 last)
+{
+	return min + PID_MIN_ROOM - 1 <= last;
+}
+
+/*
+ * The lowest automatic PID, if @last is the highest. pid_max may have been lowered
+ * since pid_min was written: it does not apply until there are enough numbers again.
+ */
+static u32 lowest_pid(const struct pid_namespace *ns, u32 last)
+{
+	return pid_min_fits(ns->pid_min, last) ? ns->pid_min : 1;
+}
+
+/*
+ * Searches again after a wrap, if the sequence was at @cursor and had no number left
+ * up to @last. Returns what idr_reserve_u32() does.
+ */
+static noinline void __rcu **claim_after_wrap(struct upid *upid, u32 cursor,
+					      u32 last)
+{
+	/* The low numbers are for those that start with the namespace. */
+	const u32 first = max(lowest_pid(upid->ns, last),
+			      cursor > RESERVED_PIDS ? RESERVED_PIDS : 1);
+
+	if (cursor <= first)
+		return ERR_PTR(-ENOSPC);
+	upid->nr = first;
+	return idr_reserve_u32(&upid->ns->idr, (u32 *)&upid->nr, last,
+			       GFP_NOWAIT);
+}
+
+/*
  * Until a namespace has an init, its only PID is 1. A process with another PID
  * has no reaper for its children, and its exit would oops. The check belongs to
  * the claim: where the task is attached it would be a late failure that has used
@@ -87,7 +125,7 @@ static bool ns_alive(const struct pid_namespace *ns)
 static void __rcu **claim_level(struct upid *upid, pid_t requested)
 {
 	struct pid_namespace *ns = upid->ns;
-	u32 first, last, cursor = 0;
+	u32 last, cursor = 0;
 	void __rcu **slot;
 	int none_free;
 
@@ -96,28 +134,25 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 			ERR_PTR(-EEXIST) : ERR_PTR(-ESRCH);
 
 	if (requested) {
-		first = requested;
+		upid->nr = requested;
 		last = requested;
 		none_free = -EEXIST;
 	} else if (unlikely(!READ_ONCE(ns->child_reaper))) {
-		first = 1;
+		upid->nr = 1;
 		last = 1;
 		none_free = -EINVAL;
 	} else {
-		cursor = idr_get_cursor(&ns->idr);
-		/* The low numbers are for those that start with the namespace. */
-		first = cursor > RESERVED_PIDS ? RESERVED_PIDS : 1;
 		last = READ_ONCE(ns->pid_max) - 1;
+		cursor = idr_get_cursor(&ns->idr);
+		upid->nr = cursor;
+		if (unlikely(cursor < ns->pid_min))
+			upid->nr = max(cursor, lowest_pid(ns, last));
 		none_free = -EAGAIN;
 	}
 
-	upid->nr = max(cursor, first);
 	slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last, GFP_NOWAIT);
-	if (slot == ERR_PTR(-ENOSPC) && cursor > first) {
-		upid->nr = first;
-		slot = idr_reserve_u32(&ns->idr, (u32 *)&upid->nr, last,
-				       GFP_NOWAIT);
-	}
+	if (slot == ERR_PTR(-ENOSPC) && !requested)
+		slot = claim_after_wrap(upid, cursor, last);
 	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(none_free) : slot;
 }
 
@@ -487,5 +522,30 @@ void set_last_pid(struct pid_namespace *ns, int nr)
 	spin_lock(&pidmap_lock);
 	idr_set_cursor(&ns->idr, nr + 1);
 	spin_unlock(&pidmap_lock);
+}
+
+/**
+ * set_pid_min - write kernel.pid_min
+ * @ns: the namespace
+ * @min: its lowest automatic PID from now on, at least 1
+ *
+ * Keeps the PIDs below @min free for those who choose them. Requested PIDs and
+ * the PID 1 of an init may be lower. A claim reads it under the lock: one that is
+ * under way ends before this returns.
+ *
+ * Context: Process context. Takes and releases pidmap_lock.
+ * Return: 0, or %-EINVAL if @min leaves too few numbers below pid_max.
+ */
+int set_pid_min(struct pid_namespace *ns, int min)
+{
+	int err = -EINVAL;
+
+	spin_lock(&pidmap_lock);
+	if (pid_min_fits(min, READ_ONCE(ns->pid_max) - 1)) {
+		WRITE_ONCE(ns->pid_min, min);
+		err = 0;
+	}
+	spin_unlock(&pidmap_lock);
+	return err;
 }
 #endif
