@@ -68,7 +68,10 @@ void Model::step(const Op &op)
 		new_ns(op);
 		break;
 	case 11:
-		move_cursor(op);
+		if (op.mode / 4 % 4 == 3)
+			change_pid_min(op);
+		else
+			move_cursor(op);
 		break;
 	case 12:
 		change_pid_max(op);
@@ -406,6 +409,38 @@ void Model::change_pid_max(const Op &op)
 		set_pid_max(ns, max);
 }
 
+void Model::change_pid_min(const Op &op)
+{
+	Ns &ns = pick_ns(op.ns);
+	int min;
+
+	switch (op.mode % 4) {
+	case 0:
+		min = 1;
+		break;
+	case 1:
+		min = 1 + draw_.below(ns.pid_max);
+		break;
+	case 2:
+		/* The highest, if pid_max is more than 300. */
+		min = std::max(1, ns.pid_max - 300 + static_cast<int>(draw_.below(5)) - 2);
+		break;
+	default:
+		min = 298 + draw_.below(5);
+		break;
+	}
+
+	const int expected = Rules::floor_fits(ns, min) ? 0 : -EINVAL;
+	const int err = shim_set_pid_min(ns.real, min);
+
+	if (trace)
+		std::printf("pid_min    %s = %d: %s\n", rules_.name(ns).c_str(), min,
+			    name(err).c_str());
+	expect(err == expected, "set_pid_min(): " + name(err));
+	if (!err)
+		ns.pid_min = min;
+}
+
 void Model::disable(const Op &op)
 {
 	Ns &ns = pick_ns(op.ns);
@@ -471,6 +506,7 @@ void Model::compare(bool everything) const
 		expect(shim_ns_cursor(ns.real) == ns.cursor,
 		       rules_.name(ns) + ": cursor " + std::to_string(ns.cursor) +
 			       " expected, is " + std::to_string(shim_ns_cursor(ns.real)));
+		expect(shim_ns_pid_min(ns.real) == ns.pid_min, rules_.name(ns) + ": pid_min");
 		expect(shim_ns_allocated(ns.real) ==
 			       (ns.used.size() | (ns.adding ? SHIM_PIDNS_ADDING : 0)),
 		       rules_.name(ns) + ": pid_allocated");

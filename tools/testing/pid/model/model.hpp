@@ -61,6 +61,7 @@ private:
 	void new_ns(const Op &op);
 	void move_cursor(const Op &op);
 	void change_pid_max(const Op &op);
+	void change_pid_min(const Op &op);
 	void disable(const Op &op);
 	void destroy(const Op &op);
 	void change_caps(const Op &op);

@@ -46,10 +46,16 @@ static int next_free(const Ns &ns, unsigned int from, unsigned int last)
 	return from <= last ? from : 0;
 }
 
+bool Rules::floor_fits(const Ns &ns, int floor)
+{
+	return ns.pid_max - floor >= 300;
+}
+
 int Rules::automatic(const Ns &ns)
 {
-	const unsigned int first = ns.cursor > SHIM_RESERVED_PIDS ? SHIM_RESERVED_PIDS : 1;
-	const unsigned int last = ns.pid_max - 1;
+	const unsigned int reserved = SHIM_RESERVED_PIDS, last = ns.pid_max - 1;
+	const unsigned int floor = floor_fits(ns, ns.pid_min) ? ns.pid_min : 1;
+	const unsigned int first = std::max(floor, ns.cursor > reserved ? reserved : 1);
 	const int nr = next_free(ns, std::max(ns.cursor, first), last);
 
 	return nr ? nr : next_free(ns, first, last);

@@ -25,6 +25,7 @@ struct Ns {
 	unsigned int level;
 	unsigned int owner = 0;
 	int pid_max = SHIM_PID_MAX_DEFAULT;
+	int pid_min = 1;
 	bool adding = true;
 	bool init = false;
 	unsigned int cursor = 0;
@@ -73,6 +74,9 @@ struct Rules {
 	Answer claim(Ns &ns, const Pids &wanted, Pids &nrs) const;
 	Process *publish(Ns &ns, const Pids &nrs, std::size_t requested, struct pid *real);
 	void release(Process *p);
+
+	/* Row 28. */
+	static bool floor_fits(const Ns &ns, int floor);
 
 	static bool may_attach(const Process &p);
 	/* The first process becomes the init, if there is one and it may. */

@@ -60,6 +60,11 @@ void shim_set_last_pid(struct pid_namespace *ns, int nr)
 	set_last_pid(ns, nr);
 }
 
+int shim_set_pid_min(struct pid_namespace *ns, int min)
+{
+	return set_pid_min(ns, min);
+}
+
 bool shim_set_tid_args_valid(u64 uptr, u64 size)
 {
 	return set_tid_args_valid(uptr, size);

@@ -72,6 +72,27 @@ long namespaces_live_pids(void)
 	return live;
 }
 
+#ifndef SHIM_BASE
+
+static void reset_pid_min(struct pid_namespace *ns)
+{
+	ns->pid_min = 1;
+}
+
+int shim_ns_pid_min(const struct pid_namespace *ns)
+{
+	return READ_ONCE(ns->pid_min);
+}
+
+#else
+
+/* The base has none. */
+static void reset_pid_min(struct pid_namespace *ns)
+{
+}
+
+#endif
+
 struct pid_namespace *shim_root(void)
 {
 	return &init_pid_ns;
@@ -85,6 +106,7 @@ void shim_root_reset(struct user_namespace *owner)
 	init_pid_ns.child_reaper = &init_task;
 	init_pid_ns.user_ns = owner;
 	init_task.woken = 0;
+	reset_pid_min(&init_pid_ns);
 	shim_ns_set_pid_max(&init_pid_ns, PID_MAX_DEFAULT);
 }
 
@@ -108,6 +130,7 @@ struct pid_namespace *shim_ns_create(struct pid_namespace *parent,
 	ns->parent = get_pid_ns(parent);
 	ns->user_ns = owner;
 	ns->pid_allocated = PIDNS_ADDING;
+	reset_pid_min(ns);
 	base_ns_init(ns);
 	return ns;
 }

@@ -75,6 +75,9 @@ int shim_ns_pid_max(const struct pid_namespace *ns);
 void shim_ns_set_pid_max(struct pid_namespace *ns, int max);
 /* Write ns_last_pid. */
 void shim_set_last_pid(struct pid_namespace *ns, int nr);
+/* kernel.pid_min, which is 1 at first. */
+int shim_ns_pid_min(const struct pid_namespace *ns);
+int shim_set_pid_min(struct pid_namespace *ns, int min);
 /*
  * The numbers that the IDR holds, published or not, in order: how many, and
  * as many of them as @nrs has room for.
