@@ -10,6 +10,7 @@
 #include "set_tid_lib/capability.hpp"
 #include "set_tid_lib/clock.hpp"
 #include "set_tid_lib/fd.hpp"
+#include "set_tid_lib/file.hpp"
 #include "set_tid_lib/pidns.hpp"
 #include "set_tid_lib/pids.hpp"
 #include "set_tid_lib/proc.hpp"
@@ -21,8 +22,11 @@
 #include "set_tid_lib/syscall.hpp"
 #include "set_tid_lib/trace.hpp"
 #include "set_tid_lib/command/explanation.hpp"
+#include "set_tid_lib/command/images.hpp"
+#include "set_tid_lib/command/inside.hpp"
 #include "set_tid_lib/command/options.hpp"
 #include "set_tid_lib/command/outcome.hpp"
+#include "set_tid_lib/command/preflight.hpp"
 #include "set_tid_lib/command/refusal.hpp"
 #include "set_tid_lib/command/report.hpp"
 #include "set_tid_lib/command/signals.hpp"
@@ -300,13 +304,64 @@ static Created create(const Options &options, NsChain &chain, const Gate &gate,
 	return created;
 }
 
+/*
+ * kernel.pid_min of a namespace, from outside: /proc/sys may be read-only inside. The
+ * value is that of the namespace of whoever writes, so a helper does it there.
+ */
+static int write_pid_min(const Options &options)
+{
+	const std::string path = "/proc/sys/kernel/pid_min";
+	const std::string number = std::to_string(*options.pid_min);
+	const auto write = [&] { return write_file(path, number); };
+	const long result = options.enter ? run_inside(open_namespace_of(*options.enter), write) :
+					    write();
+
+	if (result < 0)
+		fail(why_no_entry(-result), -result);
+	switch (result) {
+	case 0:
+		return 0;
+	case EINVAL:
+		fail("--pid-min " + number + ": fewer than 300 PIDs would be left below pid_max",
+		     EINVAL);
+	case EPERM:
+		fail("--pid-min needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
+		     "namespace that owns the PID namespace",
+		     EPERM);
+	case ENOENT:
+		fail("--pid-min needs a kernel with kernel.pid_min", ENOENT);
+	default:
+		fail("cannot write " + path, result);
+	}
+}
+
+static int check(const Options &options)
+{
+	try {
+		const std::vector<Pids> requests =
+			options.criu_images  ? read_criu_images(*options.criu_images) :
+			options.pids.empty() ? read_requests(stdin) :
+					       std::vector<Pids>{ options.pids };
+		Preflight preflight(options);
+		/* CRIU makes helpers, each with the next PID that its image does not have. */
+		CheckReport report(preflight, options.criu_images ? requests.size() : 0);
+
+		for (const Pids &pids : requests)
+			report.add(pids);
+		print(options.json ? report.json() : report.text());
+		return report.exit_status();
+	} catch (const Failure &failure) {
+		if (options.json)
+			fputs(failure_json(failure).c_str(), stdout);
+		throw;
+	}
+}
+
 static int run(const Options &options)
 {
 	const sigset_t forwarded = forwarded_signals();
 	sigset_t mask;
 
-	/* A caller that ignores it would keep children from being waited for. */
-	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &forwarded, &mask);
 	const Fd signals(signalfd(-1, &forwarded, SFD_CLOEXEC));
 
@@ -331,7 +386,15 @@ static int run(const Options &options)
 int main(int argc, char **argv)
 {
 	try {
-		return run(parse_options(argc, argv));
+		const Options options = parse_options(argc, argv);
+
+		/* A caller that ignores it would keep children from being waited for. */
+		signal(SIGCHLD, SIG_DFL);
+		ChildrenIn::may_stay = true;
+
+		return options.check   ? check(options) :
+		       options.pid_min ? write_pid_min(options) :
+					 run(options);
 	} catch (const Failure &failure) {
 		print_failure(failure);
 		return exit_refused;

@@ -8,12 +8,13 @@
 
 # Every test program, in the order in which they run.
 SET_TID_TESTS := set_tid_call_test set_tid_atomic_test set_tid_clone_test \
-	set_tid_levels_test set_tid_init_test set_tid_fault_test set_tid_race_test \
-	set_tid_model_test set_tid_trace_test set_tid_command_test set_tid_criu_test
+	set_tid_levels_test set_tid_init_test set_tid_pid_min_test set_tid_fault_test \
+	set_tid_race_test set_tid_model_test set_tid_trace_test set_tid_command_test \
+	set_tid_check_test set_tid_criu_test
 
 # Those that test the kernel's code, neither the command nor CRIU.
-SET_TID_KERNEL_TESTS := $(filter-out set_tid_command_test set_tid_criu_test, \
-	$(SET_TID_TESTS))
+SET_TID_KERNEL_TESTS := $(filter-out set_tid_command_test set_tid_check_test \
+	set_tid_criu_test,$(SET_TID_TESTS))
 
 # Programs that are installed, but are no tests.
 SET_TID_FILES := set_tid set_tid_bench

@@ -33,6 +33,7 @@
 #include "set_tid_lib/thread.hpp"
 #include "set_tid_lib/trace.hpp"
 #include "set_tid_lib/command/expect.hpp"
+#include "set_tid_lib/command/holding.hpp"
 #include "set_tid_lib/command/json.hpp"
 #include "set_tid_lib/command/run.hpp"
 
@@ -164,7 +165,7 @@ TEST_F(command, options)
 		{ { "--user", "-1" }, "--user: \"-1\" is not a number" },
 		{ { "--user", "4294967295" },
 		  "--user: 4294967295 is not between 0 and 4294967294" },
-		{ { "--json" }, "--json needs --report or --explain" },
+		{ { "--json" }, "--json needs --report, --explain or --check" },
 		{ { "--json", "--report", "--pid", "\xff" }, "--pid: \"\xff\" is not a number" },
 	};
 
@@ -442,6 +443,28 @@ TEST_F(command, enter)
 }
 
 /* A namespace as deep as they go. */
+/* Its owner may enter a namespace, but not come back to one that is not his. */
+TEST_F_REQUIRES(command, enter_without_a_way_back, need::user_ns)
+{
+	NsChain chain;
+
+	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
+	for (const char *levels : { "1", "2" }) {
+		const Ran ran = Command({ "--enter", str(chain.init(1).pid()),
+					  "--new-pidns=" + std::string(levels), "--pid", "1", "--",
+					  "true" })
+					.before([&] {
+						const int ns = chain.ns(1).get();
+
+						return setns(ns, CLONE_NEWUSER) ? errno : 0;
+					})
+					.run();
+
+		EXPECT_TEXT("", ran.out + ran.err);
+		EXPECT_EQ(0, ran.status);
+	}
+}
+
 TEST_F(command, deepest_level)
 {
 	NsChain chain(max_pid_ns_level);
@@ -691,72 +714,31 @@ TEST_F(explain, held_by_a_process_of_any_name)
 	}
 }
 
-TEST_F(explain, held_by_what_ps_does_not_show_as_a_process)
+static std::string held_by(const std::string &kind, const Holding &held)
 {
-	const Fd creator = own_pidfd();
-	auto sleep = [pidfd = creator.get()] { return sleep_beside(pidfd); };
-	std::atomic<bool> stop = false;
-	const StartedThread thread = Request{}.thread().start([&] {
-		while (!stop)
-			syscall(__NR_sched_yield);
-		return 0;
-	});
-	prctl(PR_SET_NAME, "test");
-	Spawned leader = run_in_child([&] {
-		const StartedThread rest = Request{}.thread().start(sleep);
+	const std::string who = str(held.holder()) + " (test)";
 
-		syscall(__NR_exit, rest.error);
-		return 0;
-	});
-	Spawned zombie = run_in_child([] { return 0; });
-	const pid_t tid = thread.thread.tid(), left = leader.child.pid(), dead = zombie.child.pid();
-
-	zombie.child.wait_zombie();
-	ASSERT_TRUE(wait_until([&] { return state_in("/proc/" + str(left) + "/stat") == 'Z'; }));
-	const std::string comm = read_file("/proc/self/task/" + str(tid) + "/comm"),
-			  name = comm.substr(0, comm.size() - 1);
-	EXPECT_IN_USE(tid,
-		      "held by thread " + str(tid) + " (" + name + ") of process " + str(getpid()),
-		      holder_json("thread", tid, getpid(), name));
-	EXPECT_IN_USE(left,
-		      "held by process " + str(left) +
-			      " (test), of which the first thread has exited, not the "
-			      "others: to kill its parent, or to wait for it, does "
-			      "not free the PID",
-		      holder_json("exited-leader", left, left, "test"));
-	EXPECT_IN_USE(dead,
-		      "held by zombie " + str(dead) + " (test), until its parent waits for it",
-		      holder_json("zombie", dead, dead, "test"));
-	stop = true;
+	if (kind == "exited-leader")
+		return "held by process " + who +
+		       ", of which the first thread has exited, not the others: to kill its "
+		       "parent, or to wait for it, does not free the PID";
+	if (kind == "thread")
+		return "held by thread " + who + " of process " + str(held.tgid());
+	if (kind == "zombie")
+		return "held by zombie " + who + ", until its parent waits for it";
+	if (kind == "group" || kind == "session")
+		return "only a process " + kind + " has it: process " + who + " is in it";
+	return "held by " + kind + " " + who;
 }
 
-TEST_F(explain, held_by_a_group_or_a_session)
+TEST_F(explain, held_in_each_way)
 {
-	prctl(PR_SET_NAME, "test");
-	for (const bool group : { true, false }) {
-		const std::string kind = group ? "group" : "session";
-		const Shared<std::atomic<pid_t>> member;
-		const Fd creator = own_pidfd();
-		Spawned leader = run_in_child([&] {
-			group ? setpgid(0, 0) : setsid();
-			const pid_t pid = fork();
-			if (!pid) {
-				if (!group)
-					setpgid(0, 0);
-				*member = getpid();
-				return sleep_beside(creator.get());
-			}
-			return wait_until([&] { return *member > 0; }) ? 0 : 1;
-		});
-		const pid_t gone = leader.child.pid();
+	for (const std::string kind : Holding::kinds) {
+		const Holding held(kind);
 
-		ASSERT_ERRNO(0, leader.error);
-		ASSERT_EQ(0, leader.child.wait().code);
-		EXPECT_IN_USE(gone,
-			      "only a process " + kind + " has it: process " + str(*member) +
-				      " (test) is in it",
-			      holder_json(kind, *member, *member, "test"));
-		Child(*member).kill();
+		ASSERT_TRUE(held.ready());
+		EXPECT_IN_USE(held.pid(), held_by(kind, held),
+			      holder_json(kind, held.holder(), held.tgid(), "test"));
 	}
 }
 

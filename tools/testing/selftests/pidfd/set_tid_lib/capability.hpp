@@ -89,4 +89,13 @@ inline int drop_capabilities(std::initializer_list<int> drop)
 	return caps.set();
 }
 
+/* Root gets all capabilities back when it runs a program, but for these. */
+inline int lose_capabilities(std::initializer_list<int> caps)
+{
+	for (int cap : caps)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+			return errno;
+	return 0;
+}
+
 #endif /* SET_TID_LIB_CAPABILITY_HPP */

@@ -12,7 +12,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <string_view>
 
 #include "fd.hpp"
 #include "file.hpp"
@@ -20,19 +19,18 @@
 #include "process.hpp"
 
 /*
- * The PIDs on the "NSpid:" line of /proc/<pid>/status or of a pidfd's fdinfo,
- * from the innermost namespace out to the one that /proc belongs to.
+ * The PIDs on a line of /proc/<pid>/status or of a pidfd's fdinfo, such as "NSpid:", from
+ * the innermost namespace out to the one that /proc belongs to. A name cannot fake the
+ * line: the kernel escapes its newlines.
  */
-inline Pids nspids(const std::string &path)
+inline Pids pids_in(const std::string &text, const std::string &key)
 {
-	static constexpr std::string_view key = "\nNSpid:";
-	const std::string text = read_file(path);
-	const size_t at = text.find(key);
+	const size_t at = text.find("\n" + key);
 	Pids pids;
 
 	if (at == text.npos)
 		return pids;
-	const char *pos = text.c_str() + at + key.size();
+	const char *pos = text.c_str() + at + key.size() + 1;
 	while (*pos == '\t' || *pos == ' ') {
 		char *end;
 		const long pid = strtol(pos, &end, 10);
@@ -43,6 +41,11 @@ inline Pids nspids(const std::string &path)
 		pos = end;
 	}
 	return pids;
+}
+
+inline Pids nspids(const std::string &path)
+{
+	return pids_in(read_file(path), "NSpid:");
 }
 
 inline Pids nspids(const Fd &pidfd)
@@ -92,6 +95,17 @@ inline long last_pid()
 inline int set_last_pid(pid_t pid)
 {
 	return write_file("/proc/sys/kernel/ns_last_pid", std::to_string(pid));
+}
+
+/* The lowest automatic PID in the caller's namespace, or -1. */
+inline long pid_min()
+{
+	return read_number("/proc/sys/kernel/pid_min");
+}
+
+inline int set_pid_min(pid_t pid)
+{
+	return write_file("/proc/sys/kernel/pid_min", std::to_string(pid));
 }
 
 /*

@@ -78,6 +78,11 @@ inline const char *ns_last_pid()
 {
 	return last_pid() < 0 ? "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" : nullptr;
 }
+
+inline const char *pid_min()
+{
+	return ::pid_min() < 0 ? "needs a kernel with kernel.pid_min" : nullptr;
+}
 } // namespace need
 
 #endif /* SET_TID_LIB_REQUIREMENT_HPP */

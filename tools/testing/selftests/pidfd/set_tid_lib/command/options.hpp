@@ -27,7 +27,10 @@
 
 inline constexpr char usage[] =
 	"Usage: set_tid [OPTION]... [--] COMMAND [ARGUMENT]...\n"
-	"Run COMMAND with chosen PIDs.\n"
+	"  or:  set_tid [--enter PID] --check [--pid PID[,PID]... | --criu-images DIR]\n"
+	"  or:  set_tid [--enter PID] --pid-min N\n"
+	"Run COMMAND with chosen PIDs; say beforehand whether they are free; or keep the\n"
+	"PIDs below N free.\n"
 	"\n"
 	"  -p, --pid PID[,PID]...   the PIDs, innermost namespace first; outer levels that\n"
 	"                           are not named get any free PID\n"
@@ -39,8 +42,13 @@ inline constexpr char usage[] =
 	"                           reports: level, namespace, reason, who has the PID\n"
 	"  -r, --report             show the requested PIDs, the PIDs that COMMAND got, and\n"
 	"                           how long that took\n"
-	"  -j, --json               with --report or --explain: write the report, or why\n"
-	"                           COMMAND is not run, as a line of JSON\n"
+	"  -j, --json               with --report, --explain or --check: write the report, or\n"
+	"                           why COMMAND is not run, as a line of JSON\n"
+	"  -c, --check              run nothing: is each of the PIDs free, and if not, who has\n"
+	"                           it? Without --pid: of standard input, a list a line\n"
+	"  -i, --criu-images DIR    with --check: the PIDs in these images of CRIU's\n"
+	"  -m, --pid-min N          run nothing: from now on the kernel chooses no PID below N\n"
+	"                           there (kernel.pid_min); 1 is how it starts\n"
 	"  -h, --help               show this text\n"
 	"  -V, --version            show the version\n"
 	"\n"
@@ -50,11 +58,12 @@ inline constexpr char usage[] =
 	"\n"
 	"This works on any Linux since 5.5. CAP_CHECKPOINT_RESTORE exists since 5.9.\n"
 	"--enter and --new-pidns=N with N above 1 take Linux 5.8. --explain takes tracefs\n"
-	"and a kernel with the trace event set_tid_refused.\n"
+	"and a kernel with the trace event set_tid_refused, --pid-min one with kernel.pid_min.\n"
 	"\n"
 	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if COMMAND\n"
 	"was not run because of an error or a refused request, 126 if COMMAND cannot be\n"
-	"executed, 127 if it was not found.\n"
+	"executed, 127 if it was not found. With --check it is 0 if all PIDs are free, 1 if\n"
+	"one is not, 2 if /proc does not show whether they are.\n"
 	"\n"
 	"Two namespaces below this one, and a process that is 1, 42 and 31496 in them:\n"
 	"  set_tid --pid 1,42,31496 --new-pidns=2 --report -- sleep 1\n";
@@ -64,6 +73,9 @@ struct Options {
 	int new_namespaces = 0;
 	std::optional<pid_t> enter;
 	std::optional<uid_t> user;
+	std::optional<int> pid_min;
+	std::optional<std::string> criu_images;
+	bool check = false;
 	bool report = false;
 	bool explain = false;
 	bool json = false;
@@ -121,6 +133,15 @@ inline void take_option(int c, Options &options)
 		/* The highest number stands for "no user". */
 		options.user = parse_number<uid_t>("--user", optarg, 0, UINT32_MAX - 1);
 		break;
+	case 'c':
+		options.check = true;
+		break;
+	case 'i':
+		options.criu_images = optarg;
+		break;
+	case 'm':
+		options.pid_min = parse_number<int>("--pid-min", optarg, 1, INT32_MAX);
+		break;
 	case 'x':
 		options.explain = true;
 		break;
@@ -143,6 +164,23 @@ inline void take_option(int c, Options &options)
 	}
 }
 
+inline void check_options_without_command(const Options &options, bool command)
+{
+	const bool runs = command || options.new_namespaces || options.user || options.report ||
+			  options.explain;
+
+	if (options.criu_images && !options.check)
+		fail("--criu-images needs --check");
+	if (options.criu_images && !options.pids.empty())
+		fail("--criu-images and --pid both say which PIDs");
+	if (options.check && options.pid_min)
+		fail("--check changes nothing: --pid-min comes after it");
+	if (options.check && runs)
+		fail("--check runs nothing: it takes --pid, --criu-images, --enter and --json");
+	if (options.pid_min && (runs || !options.pids.empty() || options.json))
+		fail("--pid-min runs nothing, and takes no other option than --enter");
+}
+
 inline Options parse_options(int argc, char **argv)
 {
 	static const option known[] = {
@@ -150,6 +188,9 @@ inline Options parse_options(int argc, char **argv)
 		{ "new-pidns", optional_argument, nullptr, 'n' },
 		{ "enter", required_argument, nullptr, 'e' },
 		{ "user", required_argument, nullptr, 'u' },
+		{ "check", no_argument, nullptr, 'c' },
+		{ "criu-images", required_argument, nullptr, 'i' },
+		{ "pid-min", required_argument, nullptr, 'm' },
 		{ "explain", no_argument, nullptr, 'x' },
 		{ "report", no_argument, nullptr, 'r' },
 		{ "json", no_argument, nullptr, 'j' },
@@ -160,10 +201,14 @@ inline Options parse_options(int argc, char **argv)
 	Options options;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+p:n::e:u:xrjhV", known, nullptr)) != -1)
+	while ((c = getopt_long(argc, argv, "+p:n::e:u:ci:m:xrjhV", known, nullptr)) != -1)
 		take_option(c, options);
+	if (options.check || options.pid_min || options.criu_images) {
+		check_options_without_command(options, optind != argc);
+		return options;
+	}
 	if (options.json && !options.report && !options.explain)
-		fail("--json needs --report or --explain");
+		fail("--json needs --report, --explain or --check");
 	if (optind == argc)
 		fail("no command given; try \"set_tid --help\"");
 	options.command = argv + optind;

@@ -100,6 +100,12 @@ public:
 		before_ = std::move(fn);
 		return *this;
 	}
+	/* What it reads from standard input; nothing, if this is not given. */
+	Command &input(std::string text)
+	{
+		input_ = std::move(text);
+		return *this;
+	}
 	/* Have one of its system calls answered, also for the processes that it makes. */
 	Command &answered(int nr, Answer answer)
 	{
@@ -148,7 +154,7 @@ private:
 		}
 		/* The test's own stay as they are. */
 		syscall(__NR_close_range, 3, ~0U, CLOSE_RANGE_UNSHARE | 4 /* CLOEXEC */);
-		dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+		dup2(standard_input(), 0);
 		dup2(out.get(), 1);
 		dup2(err.get(), 2);
 		if (error) {
@@ -187,6 +193,17 @@ private:
 		}
 	}
 
+	int standard_input() const
+	{
+		/* answered() counts what is called from here on, too. */
+		if (input_.empty())
+			return open("/dev/null", O_RDONLY | O_CLOEXEC);
+		const int fd = memfd_create("in", MFD_CLOEXEC);
+		if (write(fd, input_.data(), input_.size()) >= 0)
+			lseek(fd, 0, SEEK_SET);
+		return fd;
+	}
+
 	/* Without /proc, which a test may have taken away. */
 	static std::string text(const Fd &file)
 	{
@@ -198,6 +215,7 @@ private:
 
 	const std::vector<std::string> args_;
 	const std::string path_;
+	std::string input_;
 	std::function<int()> before_;
 	Answer answer_;
 	int nr_ = 0;

@@ -22,6 +22,7 @@
 namespace model
 {
 constexpr pid_t reserved = 300; /* where automatic PIDs start again after pid_max */
+constexpr pid_t room = 300; /* so many pid_min has to leave below pid_max, or it does not apply */
 
 struct UserNs {
 	int parent;
@@ -33,6 +34,7 @@ struct PidNs {
 	int level = 0;
 	int owner = 0; /* a user namespace */
 	pid_t pid_max = 0; /* its own, if it has one */
+	pid_t pid_min = 1;
 	enum { unborn, alive, dead } state = alive; /* of its init */
 	bool private_to_actor = false;
 	std::map<pid_t, int> held; /* the PIDs in use, and by how many */
@@ -121,10 +123,13 @@ struct Model {
 		}
 	}
 
+	/* 28: no automatic PID of the namespace is below this. */
+	pid_t floor(const PidNs &ns) const { return end(ns) - ns.pid_min >= room ? ns.pid_min : 1; }
+
 	/* The automatic PID that comes after this one, or 0. */
 	pid_t automatic(const PidNs &ns, pid_t last) const
 	{
-		const pid_t first = last + 1 > reserved ? reserved : 1;
+		const pid_t first = std::max(floor(ns), last + 1 > reserved ? reserved : 1);
 		const pid_t start = std::max(last + 1, first);
 
 		for (pid_t pid : { start, first }) {
@@ -185,7 +190,7 @@ inline std::string Model::check(const Actor &a, bool init, const Pids &asked, co
 			return "has not got what it asked for";
 		if (i < asked.size())
 			continue;
-		if (got[i] < 1 || got[i] >= end(ns) || shares.is_reserved(got[i]))
+		if (got[i] < floor(ns) || got[i] >= end(ns) || shares.is_reserved(got[i]))
 			return "has a PID out of range";
 		if (ns.last.empty())
 			continue;

@@ -88,6 +88,17 @@ private:
 		return chain.pid_max_at(level);
 	}
 
+	/* Some have a pid_min, not higher than where several workers have their PIDs. */
+	static pid_t draw_pid_min(const NsChain &chain, int level, Random &random)
+	{
+		const pid_t min = random.of<pid_t>({ 1, 1, 2, 150, 300, 301, 700, 2000 });
+
+		if (need::pid_min() || min == 1)
+			return 1;
+		chain.run_at(level, [&] { return set_pid_min(min); }).child.wait();
+		return min;
+	}
+
 	/* Creates the namespaces of a chain, and adds them to the model. */
 	void add_chain(Model &m, Random &random, NsChain &chain, int depth)
 	{
@@ -112,6 +123,7 @@ private:
 			}
 			if (own_pid_max)
 				ns.pid_max = draw_pid_max(m, chain, level, random);
+			ns.pid_min = draw_pid_min(chain, level, random);
 			creator = ns.owner;
 			above = m.spaces.size();
 			m.spaces.push_back(ns);
