@@ -7,8 +7,8 @@
  * after, the processes are compared by what /proc shows of them. CRIU's log and a
  * watch on ns_last_pid show that clone3() with set_tid chose the PIDs.
  *
- * SET_TID_CRIU_ROUNDS: how often the tree of comes_back_each_time() is dumped
- * and restored.
+ * SET_TID_CRIU_ROUNDS: how often each of the last two tests dumps and restores
+ * its processes.
  */
 #include "set_tid_lib/harness.hpp"
 #include "set_tid_lib/fd.hpp"
@@ -23,11 +23,11 @@
 #include "set_tid_lib/sysctl.hpp"
 #include "set_tid_lib/thread.hpp"
 #include "set_tid_lib/trace.hpp"
+#include "set_tid_lib/criu/workload.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -51,209 +51,6 @@
 namespace
 {
 constexpr char criu[] = "/usr/sbin/criu";
-
-/*
- * The workloads
- */
-
-/* Counts the processes that have got to where they stay. */
-class Arrivals {
-public:
-	Arrivals()
-	{
-		if (pipe(fds_))
-			abort();
-	}
-	/* Once in each process. */
-	void here() const
-	{
-		if (write(fds_[1], "", 1) != 1)
-			abort();
-		close(fds_[0]);
-		close(fds_[1]);
-	}
-	void wait(int count) const
-	{
-		char byte;
-
-		while (count--)
-			if (read(fds_[0], &byte, 1) != 1)
-				abort();
-	}
-
-private:
-	int fds_[2];
-};
-
-[[noreturn]] void stay()
-{
-	for (;;)
-		pause();
-}
-
-/* A child that stays after fn(). */
-template <typename Fn> pid_t fork_child(Fn fn)
-{
-	const pid_t pid = fork();
-
-	if (!pid) {
-		fn();
-		stay();
-	}
-	return pid;
-}
-
-void leave_a_zombie()
-{
-	const pid_t pid = fork();
-	siginfo_t info;
-
-	if (!pid)
-		_exit(7);
-	waitid(P_PID, pid, &info, WEXITED | WNOWAIT);
-}
-
-void start_threads(int count)
-{
-	while (count--) {
-		pthread_t thread;
-
-		if (pthread_create(
-			    &thread, nullptr, [](void *) -> void * { stay(); }, nullptr))
-			abort();
-	}
-}
-
-/* Three process groups of three. */
-void tree(const Arrivals &arrivals)
-{
-	for (int i = 0; i < 3; i++) {
-		fork_child([&] {
-			setpgid(0, 0);
-			fork_child([&] { arrivals.here(); });
-			fork_child([&] { arrivals.here(); });
-			arrivals.here();
-		});
-	}
-	arrivals.wait(9);
-}
-
-/* Of which one belongs to a child. */
-void threads(const Arrivals &arrivals)
-{
-	start_threads(4);
-	fork_child([&] {
-		start_threads(1);
-		arrivals.here();
-	});
-	arrivals.wait(1);
-}
-
-void zombies(const Arrivals &arrivals)
-{
-	leave_a_zombie();
-	leave_a_zombie();
-	fork_child([&] {
-		leave_a_zombie();
-		arrivals.here();
-	});
-	arrivals.wait(1);
-}
-
-/* What its leader left behind belongs to init; one has a group of its own. */
-void session_without_leader(const Arrivals &arrivals)
-{
-	const pid_t leader = fork();
-
-	if (!leader) {
-		setsid();
-		fork_child([&] { arrivals.here(); });
-		fork_child([&] {
-			setpgid(0, 0);
-			arrivals.here();
-		});
-		_exit(0);
-	}
-	arrivals.wait(2);
-	waitpid(leader, nullptr, 0);
-}
-
-/* An init with threads, sessions and a grandchild. */
-void pid_namespace(const Arrivals &arrivals)
-{
-	start_threads(2);
-	fork_child([&] {
-		setsid();
-		fork_child([&] { arrivals.here(); });
-		arrivals.here();
-	});
-	fork_child([&] {
-		start_threads(1);
-		arrivals.here();
-	});
-	arrivals.wait(3);
-}
-
-/* 200 with the first. */
-void many(const Arrivals &arrivals)
-{
-	for (int i = 0; i < 9; i++)
-		fork_child([&] { arrivals.here(); });
-	for (int i = 0; i < 10; i++) {
-		fork_child([&] {
-			for (int j = 0; j < 18; j++)
-				fork_child([&] { arrivals.here(); });
-			arrivals.here();
-		});
-	}
-	arrivals.wait(9 + 10 * 19);
-}
-
-void pair(const Arrivals &arrivals)
-{
-	fork_child([&] { arrivals.here(); });
-	arrivals.wait(1);
-}
-
-/* One thread goes on where the process is a zombie. */
-void exited_leader(const Arrivals &)
-{
-	start_threads(1);
-}
-
-struct Workload {
-	void (*build)(const Arrivals &);
-	size_t processes; /* zombies included */
-	size_t threads; /* besides the first of each process */
-	uint64_t flags;
-};
-
-const std::map<std::string, Workload> workloads = {
-	{ "tree", { tree, 10, 0, 0 } },
-	{ "threads", { threads, 2, 5, 0 } },
-	{ "exited_leader", { exited_leader, 1, 1, 0 } },
-	{ "zombies", { zombies, 5, 0, 0 } },
-	{ "session_without_leader", { session_without_leader, 3, 0, CLONE_NEWPID } },
-	{ "pid_namespace", { pid_namespace, 4, 3, CLONE_NEWPID } },
-	{ "many", { many, 200, 0, 0 } },
-	{ "shell_job", { pair, 2, 0, 0 } },
-};
-
-/* main() of a workload: builds, creates the file ready, and stays. */
-int run_workload(const std::string &name, const char *ready)
-{
-	prctl(PR_SET_NAME, "workload");
-	{
-		const Arrivals arrivals;
-
-		workloads.at(name).build(arrivals);
-		arrivals.here();
-	}
-	close(open(ready, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	if (name == "exited_leader")
-		syscall(__NR_exit, 0);
-	stay();
-}
 
 /*
  * What /proc shows
@@ -683,31 +480,51 @@ TEST(exited_leader_can_be_put_back)
 	EXPECT_TEXT(before.text, Processes(pid).text);
 }
 
-TEST(pid_that_is_taken)
+FIXTURE(taken){};
+
+FIXTURE_VARIANT(taken)
 {
-	Subject subject("tree");
+	const char *workload;
+	bool thread;
+};
+
+FIXTURE_VARIANT_ADD(taken, pid){ "tree", false };
+FIXTURE_VARIANT_ADD(taken, tid){ "threads", true };
+
+FIXTURE_SETUP(taken)
+{
+}
+
+FIXTURE_TEARDOWN(taken)
+{
+}
+
+TEST_F(taken, restore_fails_and_can_be_repeated)
+{
+	Subject subject(variant->workload);
 
 	ASSERT_ERRNO(0, subject.error());
 	const Processes before = subject.processes();
+	const pid_t last = before.pids.back();
+	const std::string tasks = "/proc/" + std::to_string(last) + "/task";
+	const pid_t taken = variant->thread ? entries(tasks).back() : last;
 	ASSERT_EQ(0, subject.dump());
-	const pid_t taken = before.pids.back();
-	{
-		const Spawned holder = Request{}.pids({ taken }).sleeping();
-		RefusalTrace trace;
+	RefusalTrace trace;
+	Spawned holder = Request{}.pids({ taken }).sleeping();
 
-		ASSERT_ERRNO(0, holder.error);
-		EXPECT_NE(0, subject.restore());
-		TH_LOG("CRIU: %s", first_line_with(subject.log("restore"), "Error").c_str());
-		if (trace.missing())
-			TH_LOG("the kernel: nothing more (%s)", trace.missing());
-		for (const Refused &refused : trace.take()) {
-			TH_LOG("the kernel: %s", refused.line().c_str());
-			EXPECT_TEXT("process", refused.text("holder"));
-			EXPECT_EQ(holder.child.pid(), refused.number("holder_pid"));
-		}
-		for (pid_t pid : before.pids)
-			EXPECT_EQ(pid == taken, pid_in_use(pid));
+	ASSERT_ERRNO(0, holder.error);
+	EXPECT_NE(0, subject.restore());
+	TH_LOG("CRIU: %s", first_line_with(subject.log("restore"), "Error").c_str());
+	if (trace.missing())
+		TH_LOG("the kernel: nothing more (%s)", trace.missing());
+	for (const Refused &refused : trace.take()) {
+		TH_LOG("the kernel: %s", refused.line().c_str());
+		EXPECT_TEXT("process", refused.text("holder"));
+		EXPECT_EQ(holder.child.pid(), refused.number("holder_pid"));
 	}
+	for (pid_t pid : before.pids)
+		EXPECT_EQ(pid == taken, pid_in_use(pid));
+	holder.child.end();
 	ASSERT_EQ(0, subject.restore());
 	EXPECT_TEXT(before.text, subject.processes().text);
 }
@@ -722,36 +539,39 @@ FIXTURE_TEARDOWN(rounds)
 {
 }
 
-/*
- * Others fork all the time, so each PID is in use again every few seconds. A restore
- * that finds a PID in use is tried again.
- */
-TEST_F_TIMEOUT(rounds, come_back_each_time, 3600)
+namespace
+{
+int rounds()
 {
 	const char *set = getenv("SET_TID_CRIU_ROUNDS");
-	const int rounds = set ? atoi(set) : 3;
-	int again = 0;
-	Sysctl limit("kernel/pid_max");
-	auto fork_on = [] {
-		for (;;) {
-			const pid_t pid = fork();
 
-			if (!pid)
-				_exit(0);
-			waitpid(pid, nullptr, 0);
-		}
-		return 0;
-	};
+	return set ? atoi(set) : 3;
+}
 
-	ASSERT_ERRNO(0, limit.set(2048));
-	Subject subject("tree");
-	ASSERT_ERRNO(0, subject.error());
+int fork_all_the_time()
+{
+	for (;;) {
+		const pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		waitpid(pid, nullptr, 0);
+	}
+}
+
+/*
+ * Dumps and restores while two others fork all the time. Returns how often a restore
+ * found a PID in use; it is tried again then.
+ */
+int restore_beside_others(struct __test_metadata *_metadata, Subject &subject)
+{
 	const Processes before = subject.processes();
-	Spawned others[] = { run_in_child(fork_on), run_in_child(fork_on) };
+	Spawned others[] = { run_in_child(fork_all_the_time), run_in_child(fork_all_the_time) };
+	int in_use = 0;
 
 	ASSERT_ERRNO(0, others[0].error);
 	ASSERT_ERRNO(0, others[1].error);
-	for (int round = 0; round < rounds; round++) {
+	for (int round = 0; round < rounds(); round++) {
 		ASSERT_EQ(0, subject.dump())
 		TH_LOG("%s", first_line_with(subject.log("dump"), "Error").c_str());
 		while (subject.restore()) {
@@ -761,11 +581,54 @@ TEST_F_TIMEOUT(rounds, come_back_each_time, 3600)
 			ASSERT_NE(why.npos, why.find("File exists"))
 			TH_LOG("%s", first_line_with(subject.log("restore"), "Error").c_str());
 			TH_LOG("round %d: %s", round, why.c_str());
-			again++;
+			in_use++;
 		}
 		ASSERT_TEXT(before.text, subject.processes().text);
 	}
-	TH_LOG("%d rounds; a PID was in use %d times", rounds, again);
+	return in_use;
+}
+} // namespace
+
+/* Each PID is in use again every few seconds. */
+TEST_F_TIMEOUT(rounds, come_back_each_time, 3600)
+{
+	Sysctl limit("kernel/pid_max");
+
+	ASSERT_ERRNO(0, limit.set(2048));
+	Subject subject("tree");
+	ASSERT_ERRNO(0, subject.error());
+	const int in_use = restore_beside_others(_metadata, subject);
+	TH_LOG("%d rounds; a PID was in use %d times", rounds(), in_use);
+}
+
+/*
+ * Row 28: with kernel.pid_min above the highest PID of the image nobody else gets one of
+ * them. Without it the same restores fail now and then.
+ */
+TEST_F_TIMEOUT(rounds, floor_keeps_the_pids_free, 7200)
+{
+	Sysctl limit("kernel/pid_max"), floor("kernel/pid_min");
+	/* Others have the numbers in between, where they wrap around. */
+	constexpr pid_t lowest = 320, max = 1024;
+
+	SKIP_IF_MISSING(need::pid_min());
+	ASSERT_ERRNO(0, limit.set(max));
+	ASSERT_ERRNO(0, set_last_pid(lowest));
+	Subject subject("forty");
+	ASSERT_ERRNO(0, subject.error());
+	const Pids pids = subject.processes().pids;
+	const pid_t highest = *std::max_element(pids.begin(), pids.end());
+	ASSERT_GT(max - 300, highest);
+
+	const int without = restore_beside_others(_metadata, subject);
+	ASSERT_ERRNO(0, floor.set(highest + 1));
+	const int with = restore_beside_others(_metadata, subject);
+	TH_LOG("%d rounds; a PID was in use %d times without pid_min, %d times with it", rounds(),
+	       without, with);
+	EXPECT_EQ(0, with);
+	/* Or else it would show nothing. */
+	if (rounds() >= 100)
+		EXPECT_LE(5, without);
 }
 
 int main(int argc, char **argv)
