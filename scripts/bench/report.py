@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """report.py BUILD: print the report about BUILD/bench and BUILD/native in Markdown.
 
+BUILD is build/7.3: its name is the base that the targets are for.
+
 First the targets and whether they are met, then every figure. BUILD/bench/about.md says
 what was measured; its lines are shown as they are.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -52,14 +55,14 @@ def comparison(samples, what, rows):
         yield f"| {' | '.join(cells)} |"
 
 
-def target_table(figures):
+def target_table(figures, base):
     yield "## Targets"
     yield ""
     yield "The worst of the cases that a line is about."
     yield ""
     yield "| | to | target | measured | |"
     yield "|---|---|---|---|---|"
-    for target in targets.load():
+    for target in targets.load(base):
         yield from target.rows(figures)
 
 
@@ -134,12 +137,13 @@ def sizes(figures):
     yield from comparison(figures.static, "bytes", rows)
 
 
-def render(figures, about):
+def render(figures, about, base):
     """The report; about: lines that say what was measured."""
     yield from about
     yield ""
     yield METHOD.format(runs=figures.guest.runs)
-    for section in (target_table, alloc_pid, whole_calls, restore, counted, timed, sizes):
+    with_base = functools.partial(target_table, base=base)
+    for section in (with_base, alloc_pid, whole_calls, restore, counted, timed, sizes):
         lines = list(section(figures))
         if lines:
             yield ""
@@ -148,7 +152,8 @@ def render(figures, about):
 
 def main():
     build = Path(sys.argv[1])
-    print("\n".join(render(Figures.read(build), lines_of(build / "bench" / "about.md"))))
+    about = lines_of(build / "bench" / "about.md")
+    print("\n".join(render(Figures.read(build), about, build.name)))
 
 
 if __name__ == "__main__":

@@ -213,9 +213,13 @@ class TargetTest(unittest.TestCase):
 class ReportTest(unittest.TestCase):
     def test_every_target_is_shown_and_none_is_met_without_figures(self):
         nothing = Figures(Samples([], 5), Samples([], 1), {}, {}, {})
-        lines = list(report.target_table(nothing))
-        expected = sum(len(target.bounds) for target in targets.load())
+        lines = list(report.target_table(nothing, "7.3"))
+        expected = sum(len(target.bounds) for target in targets.load("7.3"))
         self.assertEqual(len([line for line in lines if line.endswith("| not measured |")]), expected)
+
+    def test_targets_of_one_base(self):
+        for base, bases in (("7.3", {None, "7.3"}), ("6.12", {None, "6.12"}), ("9.9", {None})):
+            self.assertEqual({target.base for target in targets.load(base)}, bases)
 
     def test_rows_of_a_comparison(self):
         samples = guest("patched 1 a 1234.6", "stock 1 a 2469.2", "stock 1 b 1")
@@ -224,7 +228,7 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(lines[3:], ["| first | 1,235 | 2,469 | 0.50 | 0.0 % |"])
 
     def test_whole_report(self):
-        text = "\n".join(report.render(figures(["patched 1 alloc/plain/0 378"]), ["- `patched`: Linux"]))
+        text = "\n".join(report.render(figures(["patched 1 alloc/plain/0 378"]), ["- `patched`: Linux"], "7.3"))
         self.assertTrue(text.startswith("- `patched`: Linux\n\nIn the guest: "))
         headings = [line for line in text.splitlines() if line.startswith("#")]
         self.assertEqual(len(headings), 7)
@@ -236,7 +240,7 @@ class ReportTest(unittest.TestCase):
         self.assertIn("\n| code of vmlinux | 27,001,464 | 27,000,000 | 1.00 | 0.0 % |", text)
 
     def test_sections_without_figures_are_left_out(self):
-        text = "\n".join(report.render(Figures(Samples([], 0), Samples([], 1), {}, {}, {}), []))
+        text = "\n".join(report.render(Figures(Samples([], 0), Samples([], 1), {}, {}, {}), [], "7.3"))
         self.assertNotIn("## alloc_pid() and free_pid()", text)
         self.assertNotIn("## The same, timed", text)
 

@@ -47,6 +47,7 @@ class Target:
         self.references = expand_all(entry.pop("reference", [])) or self.cases
         self.digits = entry.pop("digits", 2)
         self.note = entry.pop("note", "")
+        self.base = entry.pop("base", None)
         relations = [r for r in RELATIONS if r in entry]
         if len(relations) != 1:
             raise ValueError(f"{self.name}: one of {', '.join(RELATIONS)} is needed")
@@ -161,6 +162,8 @@ MEASURE = {
 }
 
 
-def load(path=FILE):
+def load(base, path=FILE):
+    """Those of a base: "7.3"."""
     with open(path, "rb") as file:
-        return [Target(entry) for entry in tomllib.load(file)["target"]]
+        everything = [Target(entry) for entry in tomllib.load(file)["target"]]
+    return [target for target in everything if target.base in (None, base)]
