@@ -67,14 +67,11 @@ std::string field(const std::string &status, const std::string &key)
 	return status.substr(begin, status.find('\n', begin) - begin);
 }
 
-std::vector<pid_t> entries(const std::string &dir)
+Pids entries(const std::string &dir)
 {
-	std::vector<pid_t> pids;
-	std::error_code error;
+	Pids pids;
 
-	for (const auto &entry : std::filesystem::directory_iterator(dir, error))
-		if (const pid_t pid = atoi(entry.path().filename().c_str()))
-			pids.push_back(pid);
+	numbers_in(dir, pids);
 	std::sort(pids.begin(), pids.end());
 	return pids;
 }

@@ -24,7 +24,6 @@
 #include "set_tid_lib/command/expect.hpp"
 #include "set_tid_lib/command/run.hpp"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -49,17 +48,16 @@ constexpr const char *pid_min_path = "/proc/sys/kernel/pid_min";
 std::set<pid_t> kernel_threads()
 {
 	std::set<pid_t> threads;
-	DIR *proc = opendir("/proc");
+	Pids all;
 
-	while (const struct dirent *entry = proc ? readdir(proc) : nullptr) {
-		const std::string stat = read_file("/proc/" + std::string(entry->d_name) + "/stat");
+	numbers_in("/proc", all);
+	for (pid_t pid : all) {
+		const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
 		const size_t at = stat.rfind(") ");
 
 		if (at != stat.npos && stat.compare(at + 4, 2, "2 ") == 0)
-			threads.insert(atoi(entry->d_name));
+			threads.insert(pid);
 	}
-	if (proc)
-		closedir(proc);
 	return threads;
 }
 

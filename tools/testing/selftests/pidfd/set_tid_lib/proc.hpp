@@ -5,6 +5,8 @@
 #ifndef SET_TID_LIB_PROC_HPP
 #define SET_TID_LIB_PROC_HPP
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -61,6 +63,22 @@ inline Pids nspids(const Child &child)
 inline Pids nspids_of_self()
 {
 	return nspids("/proc/thread-self/status");
+}
+
+/* The numbers in a directory of /proc. False: it cannot be read, although it is there. */
+inline bool numbers_in(const std::string &path, Pids &numbers)
+{
+	DIR *dir = opendir(path.c_str());
+
+	if (!dir)
+		return errno == ENOENT || errno == ESRCH;
+	errno = 0;
+	while (const struct dirent *entry = readdir(dir))
+		if (isdigit(static_cast<unsigned char>(entry->d_name[0])))
+			numbers.push_back(atoi(entry->d_name));
+	const bool whole = !errno || errno == ENOENT || errno == ESRCH;
+	closedir(dir);
+	return whole;
 }
 
 /* Whether a process, a thread or a process group has this PID. */

@@ -6,6 +6,7 @@
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_IMAGES_HPP
 
 #include "failure.hpp"
+#include "inside.hpp"
 #include "../fd.hpp"
 #include "../pids.hpp"
 
@@ -15,9 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 /* What crit says of a file, as JSON. Standard error is the user's. */
@@ -27,7 +29,7 @@ inline std::string crit_decode(const std::string &image)
 	std::string text;
 	char part[4096];
 	ssize_t n;
-	int status = 0;
+	int status;
 
 	if (pipe2(ends, O_CLOEXEC))
 		fail("cannot create a pipe", errno);
@@ -44,12 +46,8 @@ inline std::string crit_decode(const std::string &image)
 	to.reset();
 	while ((n = read(from.get(), part, sizeof(part))) > 0)
 		text.append(part, n);
-	pid_t ended;
-	do
-		ended = waitpid(crit, &status, 0);
-	while (ended < 0 && errno == EINTR);
-	if (ended < 0)
-		fail("cannot wait for crit", errno);
+	if (const int error = wait_for(crit, &status))
+		fail("cannot wait for crit", error);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		fail("--criu-images needs crit, which comes with CRIU");
 	if (status)
@@ -82,28 +80,40 @@ inline void numbers_of(const std::string &json, const std::string &key, std::set
 	}
 }
 
-/*
- * The PIDs of one process in the JSON: its own and those of its threads, and those of
- * its group and session. The latter two of the first process belong to the shell that it
- * was started from, unless it leads the session: CRIU gives it others (--shell-job).
- */
-inline void add_process(const std::string &json, std::set<pid_t> &own,
-			std::pair<std::set<pid_t>, std::set<pid_t>> &others)
-{
-	std::set<pid_t> pid, parent, session;
+struct ImagePids {
+	/* Of processes and threads; of groups and sessions. */
+	std::set<pid_t> own, others;
+	/* Those of the others that belong to the shell that all was started from. */
+	std::set<pid_t> outside;
 
-	numbers_of(json, "pid", pid);
-	numbers_of(json, "ppid", parent);
-	numbers_of(json, "sid", session);
-	own.insert(pid.begin(), pid.end());
-	numbers_of(json, "threads", own);
-	numbers_of(json, "pgid", others.first);
-	numbers_of(json, "sid", others.first);
-	if (parent.empty() && !session.empty() && session != pid) {
-		numbers_of(json, "pgid", others.second);
-		numbers_of(json, "sid", others.second);
+	/* What the JSON has of one process. */
+	void add(const std::string &json)
+	{
+		std::set<pid_t> pid, parent, session, group;
+
+		numbers_of(json, "pid", pid);
+		numbers_of(json, "ppid", parent);
+		numbers_of(json, "sid", session);
+		numbers_of(json, "pgid", group);
+		numbers_of(json, "threads", own);
+		own.insert(pid.begin(), pid.end());
+		others.insert(session.begin(), session.end());
+		others.insert(group.begin(), group.end());
+		/* A first process that leads no session: CRIU gives it one (--shell-job). */
+		if (parent.empty() && !session.empty() && session != pid) {
+			outside.insert(session.begin(), session.end());
+			outside.insert(group.begin(), group.end());
+		}
 	}
-}
+	std::set<pid_t> all() const
+	{
+		std::set<pid_t> all = own;
+
+		std::set_difference(others.begin(), others.end(), outside.begin(), outside.end(),
+				    std::inserter(all, all.end()));
+		return all;
+	}
+};
 
 /*
  * A request for each PID that a restore of these images needs: of processes and threads,
@@ -113,8 +123,7 @@ inline std::vector<Pids> read_criu_images(const std::string &directory)
 {
 	const std::string image = directory + "/pstree.img";
 	std::string json;
-	std::set<pid_t> own, numbers;
-	std::pair<std::set<pid_t>, std::set<pid_t>> others;
+	ImagePids pids;
 	std::vector<Pids> requests;
 
 	if (access(image.c_str(), R_OK))
@@ -126,13 +135,9 @@ inline std::vector<Pids> read_criu_images(const std::string &directory)
 	static const std::string start = "{\"pid\":";
 	for (size_t at = json.find(start), next; at != json.npos; at = next) {
 		next = json.find(start, at + 1);
-		add_process(json.substr(at, next - at), own, others);
+		pids.add(json.substr(at, next - at));
 	}
-	for (pid_t other : others.second)
-		if (!own.count(other))
-			others.first.erase(other);
-	numbers = own;
-	numbers.insert(others.first.begin(), others.first.end());
+	const std::set<pid_t> numbers = pids.all();
 	if (numbers.empty())
 		fail(image + " has no PIDs");
 	requests.reserve(numbers.size());

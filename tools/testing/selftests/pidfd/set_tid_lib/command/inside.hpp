@@ -15,6 +15,15 @@
 
 #include <atomic>
 
+/* Without a pidfd, which a seccomp filter may hide like clone3(). Returns 0 or an errno. */
+inline int wait_for(pid_t child, int *status)
+{
+	while (waitpid(child, status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
+}
+
 /* Runs fn() in a child. It is fork(), which is there where clone3() is not. */
 template <typename Fn> int run_and_wait(Fn fn)
 {
@@ -26,9 +35,7 @@ template <typename Fn> int run_and_wait(Fn fn)
 		fn();
 		_exit(0);
 	}
-	while (waitpid(child, nullptr, 0) < 0 && errno == EINTR)
-		;
-	return 0;
+	return wait_for(child, nullptr);
 }
 
 /*

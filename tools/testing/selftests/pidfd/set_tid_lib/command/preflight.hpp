@@ -45,7 +45,7 @@ inline bool may_choose_in(const Fd &ns)
 {
 	const bool capable = has_capability(CAP_SYS_ADMIN) ||
 			     has_capability(CAP_CHECKPOINT_RESTORE);
-	const NsNumber own = ns_number(Fd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC)));
+	const NsNumber own = own_ns_number("user");
 	Fd user(ioctl(ns.get(), NS_GET_USERNS));
 
 	if (!own)
@@ -80,17 +80,14 @@ inline bool has_own_pid_max()
 }
 
 /*
- * kernel.pid_max of a namespace, or a negative number. It shows only inside, so a process has to be
- * there for a moment.
+ * kernel.pid_max of a namespace, or a negative number. It shows only inside, so a process
+ * has to be there for a moment.
  */
 inline long pid_max_in(const Fd &ns)
 {
-	const Fd own(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+	const bool here = ns_number(ns) == own_ns_number("pid") || !has_own_pid_max();
 
-	if (ns_number(own) == ns_number(ns) || !has_own_pid_max())
-		return pid_max();
-
-	return run_inside(ns, pid_max);
+	return here ? pid_max() : run_inside(ns, pid_max);
 }
 
 /* Opens the PID namespace of --enter, or the caller's; level is set to its own. */
@@ -136,8 +133,7 @@ inline bool proc_hides_processes()
 	constexpr NsNumber initial_user_ns = 0xEFFFFFFD;
 	const std::string mount = proc_mount();
 	const bool sees_all = has_capability(CAP_SYS_PTRACE) &&
-			      ns_number(Fd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC))) ==
-				      initial_user_ns;
+			      own_ns_number("user") == initial_user_ns;
 
 	return mount.empty() || (mount.find("hidepid=") != mount.npos && !sees_all);
 }
@@ -153,8 +149,8 @@ struct Verdict {
 class Preflight {
 public:
 	explicit Preflight(const Options &options)
-		: target_(open_target(options, level_)), levels_(look_at_levels()),
-		  hidden_(proc_hides_processes()), holders_(ns_numbers(duplicate(target_)), level_)
+		: levels_(look_at_levels(open_target(options, level_))),
+		  hidden_(proc_hides_processes()), holders_(ns_numbers(), level_)
 	{
 	}
 
@@ -181,7 +177,7 @@ public:
 			return { Verdict::taken, "in-use", in_words(*holder), holder };
 		if (!asked_.insert({ level, pid }).second)
 			return { Verdict::taken, "in-use", "asked for twice" };
-		if (own_level(i) && pid_in_use(pid))
+		if (in.own && pid_in_use(pid))
 			return { Verdict::taken, "in-use", "somebody that /proc does not show" };
 		if (holders_.is_unclear(level, pid))
 			return { Verdict::cannot_tell, "hidden",
@@ -229,38 +225,36 @@ private:
 	struct Level {
 		NsNumber ns;
 		long pid_max;
-		bool may_choose;
+		bool may_choose, own;
 	};
 
 	/* Level 0 is that of the machine, and not only what a container's /proc shows. */
 	bool from_initial_ns() const
 	{
-		constexpr NsNumber initial_pid_ns = 0xEFFFFFFC;
-
-		return static_cast<int>(levels_.size()) == level_ + 1 &&
-		       levels_.back().ns == initial_pid_ns;
-	}
-	bool own_level(size_t i) const
-	{
-		return levels_[i].ns ==
-		       ns_number(Fd(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC)));
+		return static_cast<int>(levels_.size()) == level_ + 1 && !need::initial_pid_ns();
 	}
 
-	static Fd duplicate(const Fd &fd) { return Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
-
-	/* From the target outwards, as far as the kernel shows them. */
-	std::vector<Level> look_at_levels() const
+	/* From the target outwards, as far as the kernel shows them: to the caller's own. */
+	static std::vector<Level> look_at_levels(Fd ns)
 	{
+		const NsNumber own = own_ns_number("pid");
 		std::vector<Level> levels;
 
-		for (Fd ns = duplicate(target_); ns.valid();
-		     ns = Fd(ioctl(ns.get(), NS_GET_PARENT)))
-			levels.push_back({ ns_number(ns), pid_max_in(ns), may_choose_in(ns) });
+		for (; ns.valid(); ns = Fd(ioctl(ns.get(), NS_GET_PARENT)))
+			levels.push_back({ ns_number(ns), pid_max_in(ns), may_choose_in(ns),
+					   ns_number(ns) == own });
 		return levels;
+	}
+	std::vector<NsNumber> ns_numbers() const
+	{
+		std::vector<NsNumber> numbers;
+
+		for (const Level &level : levels_)
+			numbers.push_back(level.ns);
+		return numbers;
 	}
 
 	int level_ = 0;
-	Fd target_;
 	std::vector<Level> levels_;
 	bool hidden_;
 	Holders holders_;

@@ -12,13 +12,9 @@
 #include "../pids.hpp"
 #include "../proc.hpp"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,6 +36,12 @@ inline NsNumber ns_number(const Fd &ns)
 	return fstat(ns.get(), &st) ? 0 : st.st_ino;
 }
 
+/* The caller's own: name is as in /proc/self/ns. */
+inline NsNumber own_ns_number(const std::string &name)
+{
+	return ns_number(Fd(open(("/proc/self/ns/" + name).c_str(), O_RDONLY | O_CLOEXEC)));
+}
+
 /* A PID namespace and those around it, from the innermost outwards, as far as they show. */
 inline std::vector<NsNumber> ns_numbers(Fd ns)
 {
@@ -50,22 +52,6 @@ inline std::vector<NsNumber> ns_numbers(Fd ns)
 		ns = Fd(ioctl(ns.get(), NS_GET_PARENT));
 	}
 	return numbers;
-}
-
-/* The numbers in a directory of /proc. False: it cannot be read, although it is there. */
-inline bool numbers_in(const std::string &path, Pids &numbers)
-{
-	DIR *dir = opendir(path.c_str());
-
-	if (!dir)
-		return errno == ENOENT || errno == ESRCH;
-	errno = 0;
-	while (const struct dirent *entry = readdir(dir))
-		if (isdigit(static_cast<unsigned char>(entry->d_name[0])))
-			numbers.push_back(atoi(entry->d_name));
-	const bool whole = !errno || errno == ENOENT || errno == ESRCH;
-	closedir(dir);
-	return whole;
 }
 
 /* What has a PID: in the order in which they are named, if several have it. */
@@ -187,8 +173,10 @@ private:
 			add(in, pids_in(status, "NSpgid:"), { Holder::group, tid, tgid });
 			add(in, pids_in(status, "NSsid:"), { Holder::session, tid, tgid });
 			/* The first thread may have exited, and another one be the init. */
-			if (!ended && !is_exiting(task))
-				add_init(in, pids_in(status, "NStgid:"));
+			const Pids tgids = pids_in(status, "NStgid:");
+			if (!ended && std::count(tgids.begin(), tgids.end(), 1) &&
+			    !is_exiting(task))
+				add_init(in, tgids);
 		}
 	}
 
