@@ -77,7 +77,7 @@ help:
 #:                  there
 #: make check       patches, style, each step of the series, the scripts, native tests
 #: make results     copy what the last runs have left in build/7.3/results, each with its commit,
-#:                  base, architecture and command, into results/
+#:                  base, architecture and command, into results/; write results/linux-bugs.md
 #: make clean       remove build/ (with KDIR=, only what was made from it)
 #:
 #: BASE=version     the Linux that all of this is about: 7.3 or 6.12. Default: KDIR's, or the newest that
