@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -607,6 +608,32 @@ TEST_REQUIRES(row11_pid_of_a_thread, need::root)
 	t.thread.join();
 }
 
+/*
+ * The thread that ends forgets what /proc had of it, and frees its PID after that: for this
+ * time it can no longer be found, and its PID is in use.
+ */
+TEST_REQUIRES(row11_pid_of_a_thread_that_ends, need::root)
+{
+	const pid_t tid = find_free_pid();
+
+	for (int round = 0; round < 100; round++) {
+		std::atomic<bool> stop = false;
+		StartedThread t = Request{}.thread().pids({ tid }).start([&] {
+			while (!stop)
+				syscall(__NR_sched_yield);
+			return 0;
+		});
+
+		ASSERT_ERRNO(0, t.error);
+		for (const auto &entry :
+		     std::filesystem::directory_iterator("/proc/self/task/" + std::to_string(tid)))
+			entry.is_directory();
+		stop = true;
+		EXPECT_TRUE(wait_until([&] { return !pid_in_use(tid); }));
+		EXPECT_ERRNO(0, Request{}.pids({ tid }).attempt());
+	}
+}
+
 TEST_REQUIRES(row11_pid_of_a_zombie, need::root)
 {
 	Spawned c = run_in_child([] { return 0; });
@@ -638,6 +665,7 @@ TEST_REQUIRES(row11_pid_of_a_session_only, need::root)
 	ASSERT_TRUE(session.member.valid());
 	ASSERT_EQ(session.id, getsid(session.member.pid()));
 	ASSERT_NE(session.id, getpgid(session.member.pid()));
+	EXPECT_TRUE(pid_in_use(session.id));
 	EXPECT_ERRNO(EEXIST, Request{}.pids({ session.id }).attempt());
 	session.member.end();
 	EXPECT_ERRNO(0, Request{}.pids({ session.id }).attempt());

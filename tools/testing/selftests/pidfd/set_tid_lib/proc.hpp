@@ -8,8 +8,9 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -81,10 +82,16 @@ inline bool numbers_in(const std::string &path, Pids &numbers)
 	return whole;
 }
 
-/* Whether a process, a thread or a process group has this PID. */
+/*
+ * Whether a process, a thread, a process group or a session has this PID, in the caller's
+ * namespace. F_SETOWN looks the number up and asks for nothing else: it also finds what
+ * kill() does not, a session's PID, and one whose last holder is about to free it.
+ */
 inline bool pid_in_use(pid_t pid)
 {
-	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;
+	const Fd any(eventfd(0, EFD_CLOEXEC));
+
+	return !fcntl(any.get(), F_SETOWN, pid) || errno != ESRCH;
 }
 
 /*

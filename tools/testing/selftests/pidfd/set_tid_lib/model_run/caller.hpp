@@ -8,6 +8,7 @@
 #include "../model/rules.hpp"
 #include "child.hpp"
 #include "../pids.hpp"
+#include "../proc.hpp"
 #include "../stack.hpp"
 #include "../syscall.hpp"
 
@@ -50,7 +51,7 @@ public:
 				number.pid->successes++;
 		}
 		if (result.ret > 0)
-			wrong = finish(m, a, c, result);
+			wrong = finish(m, a, c, watched, result);
 		const bool stays = result.ret > 0 &&
 				   (c.flags & CLONE_PARENT || c.role == Role::init);
 		const bool meanwhile = stop_asking(watched, stays);
@@ -165,8 +166,9 @@ private:
 		}
 	}
 
-	/* Waits until the child has reported and, unless it stays, has ended. */
-	std::string finish(const Model &m, const Actor &a, const Call &c, Result &result)
+	/* Waits until the child has reported and, unless it stays, its PIDs are free again. */
+	std::string finish(const Model &m, const Actor &a, const Call &c,
+			   const std::vector<Watched> &watched, Result &result)
 	{
 		const bool sibling = c.flags & CLONE_PARENT, thread = c.flags & CLONE_THREAD;
 		const bool leads = sibling && (c.role == Role::group || c.role == Role::session);
@@ -188,16 +190,34 @@ private:
 
 		unmark(m, a.target, got);
 		if (thread) {
-			result.go = 1;
-			while (!syscall(__NR_tgkill, getpid(), pid, 0))
-				sched_yield();
-			/* Waits for tasklist_lock, under which its PID is given back. */
-			kill(-pid, 0);
+			end_thread(pid, watched, result);
 		} else {
 			while (waitpid(pid, nullptr, __WALL) < 0 && errno == EINTR)
 				;
 		}
 		return wrong;
+	}
+
+	/*
+	 * Nobody reaps a thread: it frees its PIDs some time after it can no longer be
+	 * found, all of them at once. Then somebody else may have one of them at once.
+	 */
+	static void end_thread(pid_t tid, const std::vector<Watched> &watched, Result &result)
+	{
+		std::vector<int> successes;
+		auto others_have_one = [&] {
+			for (size_t i = 0; i < watched.size(); i++) {
+				if (watched[i].pid->successes != successes[i])
+					return true;
+			}
+			return false;
+		};
+
+		for (const Watched &number : watched)
+			successes.push_back(number.pid->successes);
+		result.go = 1;
+		while (pid_in_use(tid) && !others_have_one())
+			sched_yield();
 	}
 
 	Table *table_;
