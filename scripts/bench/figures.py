@@ -2,7 +2,7 @@
 """What make bench measured, read from the files that it left.
 
 Of build/$BASE:
-bench/guest/KERNEL.RUN, bench/static.txt   "KERNEL RUN case value" lines
+bench/{counted,timed}/KERNEL.RUN, bench/static.txt   "KERNEL RUN case value" lines
 native/count, native/bench                 "case ours base ratio [spread]" tables
 native/hold-worst                          "case, ratio, highest ratio allowed or 0"
 
@@ -113,11 +113,19 @@ def lines_of(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
+def read_boots(folder):
+    """The samples of all boots; there are as many runs as boots of the patched kernel."""
+    files = [f for f in sorted(folder.glob("*")) if f.suffix != ".tmp"]
+    runs = sum(f.name.startswith("patched.") for f in files)
+    return Samples([line for f in files for line in lines_of(f)], runs)
+
+
 @dataclass
 class Figures:
     """All that make bench measured."""
 
-    guest: Samples
+    guest: Samples  # counted
+    clock: Samples  # timed, in the guest
     static: Samples
     count: dict
     time: dict
@@ -126,10 +134,9 @@ class Figures:
     @classmethod
     def read(cls, build):
         bench, native = Path(build) / "bench", Path(build) / "native"
-        files = [f for f in sorted((bench / "guest").glob("*")) if f.suffix != ".tmp"]
-        runs = sum(f.name.startswith("patched.") for f in files)
         return cls(
-            guest=Samples([line for f in files for line in lines_of(f)], runs),
+            guest=read_boots(bench / "counted"),
+            clock=read_boots(bench / "timed"),
             static=Samples(lines_of(bench / "static.txt"), 1),
             count=read_native(lines_of(native / "count")),
             time=read_native(lines_of(native / "bench")),

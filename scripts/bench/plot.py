@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
-"""plot.py BUILD: plot BUILD/bench/guest as BUILD/bench/alloc_pid.svg and .png.
+"""plot.py BUILD: plot BUILD/bench/counted as BUILD/bench/alloc_pid.svg and .png.
 
 Standard input: where the figures come from, which the SVG has as a comment. The points go
 into BUILD/bench/CALL-KERNEL.dat, where plot.gp reads them.

@@ -17,6 +17,7 @@ from figures import KERNELS, Figures, lines_of
 
 LEVELS = (0, 1, 4, 16, 32)
 CALLS = ("fork/plain", "thread/plain", "clone3/plain", "clone3/one", "clone3/all")
+LOOPS = (1, 2, 4)
 RESTORE = {
     "set_tid": "set_tid",
     "last_pid": "ns_last_pid",
@@ -85,6 +86,18 @@ def whole_calls(figures):
     yield from comparison(figures.guest, "instructions a call", rows)
 
 
+def loop(figures):
+    if figures.clock.runs:
+        yield "## Threads created and joined, a second"
+        yield ""
+        yield (
+            "By the clock, on two emulated processors: each process creates and joins one thread after the other; "
+            "all of them together. More is better. On a busy machine these say little."
+        )
+        rows = [(f"loop/{n}", f"{n}") for n in LOOPS]
+        yield from comparison(figures.clock, "processes", rows)
+
+
 def restore(figures):
     yield "## Restore: 2,000 live processes get back the PIDs they had, while another process forks"
     rows = []
@@ -143,7 +156,7 @@ def render(figures, about, base):
     yield ""
     yield METHOD.format(runs=figures.guest.runs)
     with_base = functools.partial(target_table, base=base)
-    for section in (with_base, alloc_pid, whole_calls, restore, counted, timed, sizes):
+    for section in (with_base, alloc_pid, whole_calls, loop, restore, counted, timed, sizes):
         lines = list(section(figures))
         if lines:
             yield ""

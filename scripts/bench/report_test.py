@@ -23,6 +23,7 @@ threads/plain/0/1_x2             200.0     330.0  0.606    3.2%
 threads/plain/1/1_x2             200.0     202.0  0.990    0.4%
 """
 HOLD = "success, no new nodes\t0.812\t1\nfailure, no new nodes\t1.700\t1.6\nsuccess, new nodes\t3.058\t0\n"
+CLOCK = ["patched 1 loop/2 1100", "patched 2 loop/2 1300", "stock 1 loop/2 1000", "stock 2 loop/2 1000"]
 STATIC = """\
 patched 1 static/pid_bytes 112
 stock 1 static/pid_bytes 112
@@ -41,6 +42,7 @@ def guest(*lines, runs=1):
 def figures(guest_lines=(), runs=1, static=STATIC):
     return Figures(
         guest=Samples(guest_lines, runs),
+        clock=Samples(CLOCK, 2),
         static=Samples(static.splitlines(), 1),
         count=read_native(COUNT.splitlines()),
         time=read_native(TIME.splitlines()),
@@ -107,7 +109,7 @@ class ReadTest(unittest.TestCase):
 
     def test_runs_are_counted_by_the_files_of_the_patched_kernel(self):
         with tempfile.TemporaryDirectory() as build:
-            guest_dir = Path(build, "bench", "guest")
+            guest_dir = Path(build, "bench", "counted")
             guest_dir.mkdir(parents=True)
             for run in (1, 2):
                 (guest_dir / f"patched.{run}").write_text(f"patched {run} a/b {run}\n")
@@ -212,7 +214,7 @@ class TargetTest(unittest.TestCase):
 
 class ReportTest(unittest.TestCase):
     def test_every_target_is_shown_and_none_is_met_without_figures(self):
-        nothing = Figures(Samples([], 5), Samples([], 1), {}, {}, {})
+        nothing = Figures(Samples([], 5), Samples([], 5), Samples([], 1), {}, {}, {})
         lines = list(report.target_table(nothing, "7.3"))
         expected = sum(len(target.bounds) for target in targets.load("7.3"))
         self.assertEqual(len([line for line in lines if line.endswith("| not measured |")]), expected)
@@ -231,18 +233,20 @@ class ReportTest(unittest.TestCase):
         text = "\n".join(report.render(figures(["patched 1 alloc/plain/0 378"]), ["- `patched`: Linux"], "7.3"))
         self.assertTrue(text.startswith("- `patched`: Linux\n\nIn the guest: "))
         headings = [line for line in text.splitlines() if line.startswith("#")]
-        self.assertEqual(len(headings), 7)
+        self.assertEqual(len(headings), 8)
         self.assertIn("\n\n## Targets\n\n", text)
         self.assertIn("\n| plain, level 0 | 378 |  |  | 0.0 % |\n", text)
         self.assertIn("\n| alloc/plain/4/1 | 1,200 | 2,000 | 0.60 |\n", text)
         self.assertIn("\n| free/plain/0/1 | 229 | 0 |  |\n", text)
         self.assertIn("\n| threads/plain/0/1_x2 | 200.0 | 330.0 | 0.61 | 3.2% |\n", text)
+        self.assertIn("\n| 2 | 1,200 | 1,000 | 1.20 | 16.7 % |\n", text)
         self.assertIn("\n| code of vmlinux | 27,001,464 | 27,000,000 | 1.00 | 0.0 % |", text)
 
     def test_sections_without_figures_are_left_out(self):
-        text = "\n".join(report.render(Figures(Samples([], 0), Samples([], 1), {}, {}, {}), [], "7.3"))
+        text = "\n".join(report.render(Figures(Samples([], 0), Samples([], 0), Samples([], 1), {}, {}, {}), [], "7.3"))
         self.assertNotIn("## alloc_pid() and free_pid()", text)
         self.assertNotIn("## The same, timed", text)
+        self.assertNotIn("## Threads created and joined", text)
 
 
 class PlotTest(unittest.TestCase):

@@ -13,6 +13,8 @@
  *	restore/METHOD/WHAT	processes that get back the PIDs they had, while
  *				another process forks: ns, calls, wrong (PIDs
  *				other than the wanted one), forks (of the other)
+ *	loop/PROCESSES		with --loop: threads a second that so many processes
+ *				create and join, each one thread at a time
  *
  * It is no test, and its figures are only as good as the clock: in QEMU with
  * -icount shift=0 guest nanoseconds are instructions. It runs on any kernel.
@@ -39,6 +41,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -61,6 +64,8 @@ struct Options {
 	int rounds = 100;
 	int processes = 2000;
 	int seed = 1;
+	std::vector<int> loop;
+	double seconds = 3;
 	const char *counter = nullptr;
 	bool at_level = false; /* this process is at the only one of levels */
 };
@@ -173,6 +178,34 @@ private:
 	}
 
 	std::deque<pid_t> pids_;
+};
+
+/* A thread of this process that ends at once. */
+class ShortThread {
+public:
+	/* Creates it; there must be no other. Returns its PID or -errno. */
+	long create()
+	{
+		clone_args args = Request{}.thread().args();
+
+		alive_ = 1;
+		args.stack = stack_.base();
+		args.stack_size = Stack::size;
+		args.flags |= CLONE_CHILD_CLEARTID;
+		args.child_tid = reinterpret_cast<uintptr_t>(&alive_);
+		return sys_clone3_on_stack(
+			&args, sizeof(args), [](void *) { return 0; }, nullptr);
+	}
+	/* Waits until its stack is no longer used. */
+	void join()
+	{
+		while (std::atomic_ref(alive_))
+			syscall(__NR_futex, &alive_, FUTEX_WAIT, 1, nullptr, nullptr, 0);
+	}
+
+private:
+	Stack stack_;
+	uint32_t alive_ = 0;
 };
 
 class LevelBench {
@@ -291,21 +324,13 @@ private:
 
 	long time_thread()
 	{
-		clone_args args = Request{}.thread().args();
-		uint32_t alive = 1;
-
-		args.stack = stack_.base();
-		args.stack_size = Stack::size;
-		args.flags |= CLONE_CHILD_CLEARTID;
-		args.child_tid = reinterpret_cast<uintptr_t>(&alive);
 		const uint64_t start = now_ns();
-		const long tid = sys_clone3_on_stack(
-			&args, sizeof(args), [](void *) { return 0; }, nullptr);
+		const long tid = thread_.create();
 		const uint64_t end = now_ns();
+
 		if (tid < 0)
 			return tid;
-		while (std::atomic_ref(alive))
-			syscall(__NR_futex, &alive, FUTEX_WAIT, 1, nullptr, nullptr, 0);
+		thread_.join();
 		return end - start;
 	}
 
@@ -331,7 +356,7 @@ private:
 	const Options &options_;
 	Counter counter_;
 	size_t max_request_;
-	Stack stack_;
+	ShortThread thread_;
 	Zombies zombies_;
 	uint64_t clock_cost_ = clock_cost();
 	std::array<std::vector<double>, cases.size()> ns_, counted_;
@@ -513,16 +538,64 @@ private:
 };
 
 /*
+ * Threads created and joined
+ */
+
+/* What the processes of a loop share. */
+struct Loop {
+	std::atomic<bool> start, stop;
+	std::atomic<long> threads;
+};
+
+int create_and_join(Loop &loop)
+{
+	ShortThread thread;
+	long threads = 0;
+
+	while (!loop.start)
+		sched_yield();
+	while (!loop.stop) {
+		if (thread.create() < 0)
+			return 1;
+		thread.join();
+		threads++;
+	}
+	loop.threads += threads;
+	return 0;
+}
+
+/* Their results count until the last of them has stopped: none of them has long to go. */
+void run_loop(int processes, double seconds)
+{
+	const Shared<Loop> loop;
+	std::vector<Spawned> creators;
+
+	for (int i = 0; i < processes; i++)
+		creators.push_back(run_in_child([&] { return create_and_join(*loop); }));
+	const uint64_t start = now_ns();
+	loop->start = true;
+	usleep(seconds * 1e6);
+	loop->stop = true;
+	for (Spawned &creator : creators) {
+		if (creator.error || creator.child.wait().code)
+			die("a thread cannot be created");
+	}
+	print("loop/" + std::to_string(processes), loop->threads * 1e9 / (now_ns() - start));
+}
+
+/*
  * The command line
  */
 
 constexpr char usage[] =
 	"usage: set_tid_bench [option]...\n"
-	"  --levels=N,...   nesting levels to measure (default 0,1,4,16,32)\n"
+	"  --levels=N,...   nesting levels to measure (default 0,1,4,16,32; none for none)\n"
 	"  --rounds=N       calls of each kind at each level (default 100)\n"
 	"  --restore=N      processes to restore, 0 for none (default 2000)\n"
 	"  --seed=N         when the other process forks meanwhile (default 1)\n"
-	"  --counter=FILE   a number that the kernel counts up, to watch as well\n";
+	"  --counter=FILE   a number that the kernel counts up, to watch as well\n"
+	"  --loop=N,...     processes that create and join threads at the same time\n"
+	"  --seconds=N      for how long (default 3)\n";
 
 std::vector<int> numbers(const char *text)
 {
@@ -543,6 +616,8 @@ Options parse(int argc, char **argv)
 					{ "restore", required_argument, nullptr, 'p' },
 					{ "seed", required_argument, nullptr, 's' },
 					{ "counter", required_argument, nullptr, 'c' },
+					{ "loop", required_argument, nullptr, 'L' },
+					{ "seconds", required_argument, nullptr, 't' },
 					{ "at-level", required_argument, nullptr, 'a' },
 					{} };
 	Options options;
@@ -550,7 +625,8 @@ Options parse(int argc, char **argv)
 	for (int c; (c = getopt_long(argc, argv, "", known, nullptr)) >= 0;) {
 		switch (c) {
 		case 'l':
-			options.levels = numbers(optarg);
+			options.levels = strcmp(optarg, "none") ? numbers(optarg) :
+								  std::vector<int>{};
 			break;
 		case 'r':
 			options.rounds = std::max(4, atoi(optarg));
@@ -563,6 +639,12 @@ Options parse(int argc, char **argv)
 			break;
 		case 'c':
 			options.counter = optarg;
+			break;
+		case 'L':
+			options.loop = numbers(optarg);
+			break;
+		case 't':
+			options.seconds = atof(optarg);
 			break;
 		case 'a':
 			options.levels = { atoi(optarg) };
@@ -608,5 +690,7 @@ int main(int argc, char **argv)
 		run_level(level, { argv, argv + argc });
 	if (options.processes)
 		Restore(options).run();
+	for (int processes : options.loop)
+		run_loop(processes, options.seconds);
 	return 0;
 }
