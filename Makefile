@@ -148,7 +148,7 @@ bench: tree
 criu: export VARIANT := criu
 criu: tree
 	@scripts/lib/install-packages $(if $(CRIU_SRC),zdtm,criu)
-	@$(if $(CRIU_SRC),scripts/test/criu-suite build)
+	@$(if $(CRIU_SRC),scripts/test/criu-suite build,scripts/build/criu)
 	@scripts/build/kernel
 	@scripts/build/selftests
 	@scripts/build/initramfs

@@ -79,6 +79,8 @@ result_criu() {
 	if [ "$CRIU_SRC" ]; then
 		awk '$1 ~ /^CRIU_VERSION_(MAJOR|MINOR|SUBLEVEL)$/ && NF > 2 { version = version "." $3 }
 		     END { print substr(version, 2) }' "$B/criu/Makefile.versions"
+	elif [ "$(criu_suites)" ]; then
+		cat "$B/criu-packages/etc/criu-version"
 	else
 		criu --version | awk '/^Version:/ { print $2 }'
 	fi
