@@ -181,6 +181,25 @@ inline void forty(const Arrivals &arrivals)
 	arrivals.wait(39);
 }
 
+/* 40 with the first. */
+inline void forty_threads(const Arrivals &)
+{
+	start_threads(39);
+}
+
+/* A container in a container: an init with two children. */
+inline void nested(const Arrivals &arrivals)
+{
+	if (unshare(CLONE_NEWPID))
+		abort();
+	fork_child([&] {
+		fork_child([&] { arrivals.here(); });
+		fork_child([&] { arrivals.here(); });
+		arrivals.here();
+	});
+	arrivals.wait(3);
+}
+
 inline void pair(const Arrivals &arrivals)
 {
 	fork_child([&] { arrivals.here(); });
@@ -209,6 +228,8 @@ inline const std::map<std::string, Workload> workloads = {
 	{ "pid_namespace", { pid_namespace, 4, 3, CLONE_NEWPID } },
 	{ "many", { many, 200, 0, 0 } },
 	{ "forty", { forty, 40, 0, 0 } },
+	{ "forty_threads", { forty_threads, 1, 39, 0 } },
+	{ "nested", { nested, 4, 0, 0 } },
 	{ "shell_job", { pair, 2, 0, 0 } },
 };
 
