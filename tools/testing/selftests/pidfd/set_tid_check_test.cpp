@@ -237,6 +237,74 @@ TEST_F(check, held_in_another_namespace)
 				 str(free_b) }));
 }
 
+/* It prints exactly these lines, below the heading. */
+#define EXPECT_COMPARED(exit_status, lines, ...)                           \
+	do {                                                               \
+		const Ran ran_ = Command({ __VA_ARGS__ }).run();           \
+		const std::string &lines_ = (lines);                       \
+		EXPECT_TEXT("", ran_.err);                                 \
+		EXPECT_TEXT("level        PID  has\n" + lines_, ran_.out); \
+		EXPECT_EQ(exit_status, ran_.status);                       \
+	} while (0)
+
+TEST_F(check, restored_at_all_levels)
+{
+	auto restore = [&](const Pids &pids) {
+		const ChildrenIn scope(self->chain->ns(2));
+
+		return Request{}.pids(pids).sleeping();
+	};
+
+	prctl(PR_SET_NAME, "test");
+	const Spawned held = restore({ free_a, free_b });
+	const Spawned other = restore({ free_a + 1, free_b + 1 });
+	auto process = [](const Spawned &who) {
+		return "process " + str(who.child.pid()) + " \"test\" (" + own_command_line() + ")";
+	};
+	auto pids = [](pid_t a, pid_t b) { return str(a) + "," + str(b); };
+
+	ASSERT_ERRNO(0, held.error);
+	ASSERT_ERRNO(0, other.error);
+	EXPECT_COMPARED(0, line(1, free_b, process(held)) + line(2, free_a, process(held)),
+			"--enter", *self->deepest, "--check", "--report", "--pid",
+			pids(free_a, free_b));
+	/* It has come back with one of its PIDs only, and somebody else has the other. */
+	EXPECT_COMPARED(1,
+			line(1, free_b + 1, "another " + process(other)) +
+				line(2, free_a, process(held)),
+			"--enter", *self->deepest, "--check", "--report", "--pid",
+			pids(free_a, free_b + 1));
+	EXPECT_COMPARED(1, line(1, free_b + 2, "nobody has it") + line(2, free_a, process(held)),
+			"--enter", *self->deepest, "--check", "--report", "--pid",
+			pids(free_a, free_b + 2));
+}
+
+TEST_F(check, restored_in_each_way)
+{
+	for (const std::string kind : Holding::kinds) {
+		const Holding held(kind);
+
+		ASSERT_TRUE(held.ready());
+		EXPECT_COMPARED(0, line(0, held.pid(), holds(kind, held)), "--check", "--report",
+				"--pid", str(held.pid()));
+	}
+	EXPECT_COMPARED(1, line(0, self->host, "nobody has it"), "--check", "--report", "--pid",
+			str(self->host));
+	EXPECT_COMPARED(1, line(0, 0, "not between 1 and pid_max - 1"), "--check", "--report",
+			"--pid", "0");
+}
+
+/* To look takes no right to choose. */
+TEST_F(check, restored_without_capability)
+{
+	const Holding held("process");
+	const Command command({ "--check", "--report", "--json", "--pid", str(held.pid()) });
+	const Ran ran = Command(command).before([] { return become_user(); }).run();
+
+	EXPECT_EQ(0, ran.status) TH_LOG("%s", ran.out.c_str());
+	EXPECT_EQ(0u, ran.out.find("{\"result\":\"restored\",")) TH_LOG("%s", ran.out.c_str());
+}
+
 TEST_F(check, bad_at_any_level)
 {
 	const std::string range = "not between 1 and pid_max - 1";
@@ -599,10 +667,9 @@ TEST_F(check, criu_images_that_cannot_be_read)
 TEST_F(check, options)
 {
 	const std::string runs =
-		"--check runs nothing: it takes --pid, --criu-images, --enter and --json";
+		"--check runs nothing: it takes --pid, --criu-images, --enter, --report and --json";
 
 	EXPECT_REFUSED(runs, Command({ "--check", "--pid", "1", "true" }));
-	EXPECT_REFUSED(runs, Command({ "--check", "--report", "--pid", "1" }));
 	EXPECT_REFUSED(runs, Command({ "--check", "--new-pidns", "--pid", "1" }));
 	EXPECT_REFUSED("--check changes nothing: --pid-min comes after it",
 		       Command({ "--check", "--pid-min", "5" }));

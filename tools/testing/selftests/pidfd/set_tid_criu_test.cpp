@@ -451,7 +451,7 @@ TEST(recipe_word_for_word)
 	setenv("images", subject.images().c_str(), 1);
 
 	const std::vector<std::string> steps = recipe();
-	ASSERT_EQ(4u, steps.size());
+	ASSERT_EQ(5u, steps.size());
 	ASSERT_EQ(0, subject.dump_by([&] { return run_step(steps[0]); }));
 	for (size_t i = 1; i < steps.size(); i++) {
 		ASSERT_EQ(0, run_step(steps[i]))

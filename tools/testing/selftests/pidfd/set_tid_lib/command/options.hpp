@@ -41,7 +41,8 @@ inline constexpr char usage[] =
 	"  -x, --explain            if the request is refused, also show what the kernel\n"
 	"                           reports: level, namespace, reason, who has the PID\n"
 	"  -r, --report             show the requested PIDs, the PIDs that COMMAND got, and\n"
-	"                           how long that took\n"
+	"                           how long that took; with --check, after a restore: is\n"
+	"                           there one process or thread that has the PIDs?\n"
 	"  -j, --json               with --report, --explain or --check: write the report, or\n"
 	"                           why COMMAND is not run, as a line of JSON\n"
 	"  -c, --check              run nothing: is each of the PIDs free, and if not, who has\n"
@@ -63,7 +64,8 @@ inline constexpr char usage[] =
 	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if COMMAND\n"
 	"was not run because of an error or a refused request, 126 if COMMAND cannot be\n"
 	"executed, 127 if it was not found. With --check it is 0 if all PIDs are free, 1 if\n"
-	"one is not, 2 if /proc does not show whether they are.\n"
+	"one is not, 2 if /proc does not show whether they are; with --report, 0 if there is\n"
+	"somebody who has them.\n"
 	"\n"
 	"Two namespaces below this one, and a process that is 1, 42 and 31496 in them:\n"
 	"  set_tid --pid 1,42,31496 --new-pidns=2 --report -- sleep 1\n";
@@ -166,8 +168,8 @@ inline void take_option(int c, Options &options)
 
 inline void check_options_without_command(const Options &options, bool command)
 {
-	const bool runs = command || options.new_namespaces || options.user || options.report ||
-			  options.explain;
+	const bool runs = command || options.new_namespaces || options.user || options.explain ||
+			  (options.report && !options.check);
 
 	if (options.criu_images && !options.check)
 		fail("--criu-images needs --check");
@@ -176,7 +178,7 @@ inline void check_options_without_command(const Options &options, bool command)
 	if (options.check && options.pid_min)
 		fail("--check changes nothing: --pid-min comes after it");
 	if (options.check && runs)
-		fail("--check runs nothing: it takes --pid, --criu-images, --enter and --json");
+		fail("--check runs nothing: it takes --pid, --criu-images, --enter, --report and --json");
 	if (options.pid_min && (runs || !options.pids.empty() || options.json))
 		fail("--pid-min runs nothing, and takes no other option than --enter");
 }

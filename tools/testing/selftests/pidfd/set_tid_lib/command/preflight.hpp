@@ -150,13 +150,43 @@ class Preflight {
 public:
 	explicit Preflight(const Options &options)
 		: levels_(look_at_levels(open_target(options, level_))),
-		  hidden_(proc_hides_processes()), holders_(ns_numbers(), level_)
+		  hidden_(proc_hides_processes()), holders_(ns_numbers(), level_),
+		  restored_(options.report)
 	{
 	}
 
 	int level() const { return level_; }
+	/* Whether the PIDs are those of a restore that is over, and not of one to come. */
+	bool restored() const { return restored_; }
 
-	/* Of the ith PID of a request. */
+	/*
+	 * Of the ith PID of a request: free, or who has it. After a restore one process or
+	 * thread is to have all of them.
+	 */
+	Verdict judge(const Pids &pids, size_t i)
+	{
+		Verdict verdict = judge(i, pids[i]);
+
+		if (!restored_)
+			return verdict;
+		const Holder *innermost = holders_.find(level_, pids[0]);
+		if (verdict.state == Verdict::free)
+			return { Verdict::free, "missing", "nobody has it" };
+		if (verdict.state == Verdict::taken && !verdict.holder)
+			return { Verdict::cannot_tell, "hidden", verdict.text };
+		if (verdict.holder && innermost && verdict.holder->pid != innermost->pid)
+			return { Verdict::bad, "another", "another " + verdict.text,
+				 verdict.holder };
+		return verdict;
+	}
+
+	/* kernel.pid_max of a level, or a negative number if that is not known. */
+	long pid_max_at(int level) const { return levels_[level_ - level].pid_max; }
+
+	/* The highest PID that is asked for at each level. */
+	const std::map<int, pid_t> &highest() const { return highest_; }
+
+private:
 	Verdict judge(size_t i, pid_t pid)
 	{
 		const int level = level_ - static_cast<int>(i);
@@ -169,13 +199,13 @@ public:
 		const Level &in = levels_[i];
 		if (pid < 1 || (in.pid_max > 0 && pid >= in.pid_max))
 			return { Verdict::bad, "out-of-range", "not between 1 and pid_max - 1" };
-		if (!in.may_choose)
+		if (!restored_ && !in.may_choose)
 			return { Verdict::bad, "no-capability",
 				 "the caller has no capability in the user namespace that owns it" };
 		highest_[level] = std::max(highest_[level], pid);
 		if (const Holder *holder = holders_.find(level, pid))
 			return { Verdict::taken, "in-use", in_words(*holder), holder };
-		if (!asked_.insert({ level, pid }).second)
+		if (!asked_.insert({ level, pid }).second && !restored_)
 			return { Verdict::taken, "in-use", "asked for twice" };
 		if (in.own && pid_in_use(pid))
 			return { Verdict::taken, "in-use", "somebody that /proc does not show" };
@@ -193,12 +223,6 @@ public:
 			return { Verdict::cannot_tell, "hidden", "pid_max cannot be read there" };
 		return { Verdict::free, "free", "free" };
 	}
-
-	/* kernel.pid_max of a level, or a negative number if that is not known. */
-	long pid_max_at(int level) const { return levels_[level_ - level].pid_max; }
-
-	/* The highest PID that is asked for at each level. */
-	const std::map<int, pid_t> &highest() const { return highest_; }
 
 	static std::string in_words(const Holder &holder)
 	{
@@ -221,7 +245,6 @@ public:
 		}
 	}
 
-private:
 	struct Level {
 		NsNumber ns;
 		long pid_max;
@@ -260,6 +283,7 @@ private:
 	Holders holders_;
 	std::map<int, pid_t> highest_;
 	std::set<std::pair<int, pid_t>> asked_;
+	const bool restored_;
 };
 
 inline std::string holder_json(const Verdict &verdict)
@@ -291,7 +315,7 @@ public:
 		std::vector<std::string> levels;
 
 		for (size_t i = pids.size(); i-- > 0;) {
-			const Verdict verdict = preflight_.judge(i, pids[i]);
+			const Verdict verdict = preflight_.judge(pids, i);
 			const int level = preflight_.level() - static_cast<int>(i);
 			char line[64];
 
@@ -312,15 +336,20 @@ public:
 
 	int exit_status()
 	{
-		if (counts_[Verdict::taken] || counts_[Verdict::bad])
+		const auto wrong = preflight_.restored() ? Verdict::free : Verdict::taken;
+
+		if (counts_[wrong] || counts_[Verdict::bad])
 			return exit_not_free;
 		return counts_[Verdict::cannot_tell] ? exit_cannot_tell : exit_all_free;
 	}
 
 	std::string text()
 	{
-		std::string all = "level        PID  is\n" + text_;
+		std::string all = std::string("level        PID  ") +
+				  (preflight_.restored() ? "has" : "is") + '\n' + text_;
 
+		if (preflight_.restored())
+			return all;
 		for (const auto &[level, pid] : preflight_.highest())
 			all += "level " + std::to_string(level) + ": the highest is " +
 			       std::to_string(pid) + advice(level, floor(pid)) + '\n';
@@ -328,7 +357,8 @@ public:
 	}
 	std::string json()
 	{
-		static const char *const results[] = { "free", "not-free", "cannot-tell" };
+		const std::string good = preflight_.restored() ? "restored" : "free";
+		const std::string results[] = { good, "not-" + good, "cannot-tell" };
 		std::vector<std::string> highest;
 
 		for (const auto &[level, pid] : preflight_.highest())
