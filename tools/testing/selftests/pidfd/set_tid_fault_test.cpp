@@ -140,6 +140,7 @@ FIXTURE_VARIANT(allocation)
 	int level;
 	int requested; /* at this many levels, or -1: all */
 	bool new_nodes; /* the automatic PIDs of the levels below 0 need memory, too */
+	pid_t pid_min; /* of the levels below 0, or 0: as it is */
 };
 
 FIXTURE_VARIANT_ADD(allocation, level_0_plain){ .level = 0, .requested = 0 };
@@ -150,14 +151,23 @@ FIXTURE_VARIANT_ADD(allocation, level_1_full){ .level = 1, .requested = -1 };
 FIXTURE_VARIANT_ADD(allocation, level_4_plain){ .level = 4, .requested = 0, .new_nodes = true };
 FIXTURE_VARIANT_ADD(allocation, level_4_partial){ .level = 4, .requested = 2, .new_nodes = true };
 FIXTURE_VARIANT_ADD(allocation, level_4_full){ .level = 4, .requested = -1 };
+FIXTURE_VARIANT_ADD(allocation,
+		    level_4_above_pid_min){ .level = 4, .requested = 2, .pid_min = 5000 };
 FIXTURE_VARIANT_ADD(allocation, level_32_plain){ .level = 32, .requested = 0 };
 FIXTURE_VARIANT_ADD(allocation, level_32_partial){ .level = 32, .requested = 16 };
 FIXTURE_VARIANT_ADD(allocation, level_32_full){ .level = 32, .requested = -1 };
 
 FIXTURE_SETUP_REQUIRES(allocation, need::root, need::failing_allocations, need::initial_pid_ns)
 {
+	if (variant->pid_min)
+		SKIP_IF_MISSING(need::pid_min());
 	self->chain = new NsChain(variant->level);
 	ASSERT_ERRNO(0, self->chain->error());
+	for (int level = 1; variant->pid_min && level <= variant->level; level++) {
+		auto set = [&] { return set_pid_min(variant->pid_min); };
+
+		ASSERT_EQ(0, self->chain->run_at(level, set).child.wait().code);
+	}
 	self->pids = new Pids(pids_for_levels(variant->level));
 	if (variant->requested >= 0)
 		self->pids->resize(variant->requested);
