@@ -147,8 +147,8 @@ bench: tree
 # What belongs to the guest depends on VARIANT, as its kernel does.
 criu: export VARIANT := criu
 criu: tree
-	@scripts/lib/install-packages $(if $(CRIU_SRC),zdtm,criu)
-	@$(if $(CRIU_SRC),scripts/test/criu-suite build,scripts/build/criu)
+	@$(if $(CRIU_SRC),scripts/lib/install-packages zdtm)
+	@scripts/$(if $(CRIU_SRC),test/criu-suite build,build/criu)
 	@scripts/build/kernel
 	@scripts/build/selftests
 	@scripts/build/initramfs

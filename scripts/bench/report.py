@@ -91,7 +91,7 @@ def loop(figures):
         yield "## Threads created and joined, a second"
         yield ""
         yield (
-            "By the clock, on two emulated processors: each process creates and joins one thread after the other; "
+            "By the clock, on two processors of the guest: each process creates and joins one thread after the other; "
             "all of them together. More is better. On a busy machine these say little."
         )
         rows = [(f"loop/{n}", f"{n}") for n in LOOPS]

@@ -15,18 +15,20 @@ use_suite() {
 	fi
 	rm -rf "$1/lists" "$1/archives"
 	mkdir -p "$1/lists/partial" "$1/archives/partial"
+	: >"$1/status"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $2 main" >"$1/sources.list"
 	suite_get "$1" update
 }
 
-# suite_get DIR ARGUMENT...: apt-get with that suite alone. It downloads to DIR/archives, and
-# takes nothing for installed.
+# suite_get DIR ARGUMENT...: apt-get with that suite alone, whatever this machine prefers. It
+# downloads to DIR/archives, and takes nothing for installed. Any user can.
 suite_get() {
 	local dir
 	dir=$(realpath "$1")
 	shift
 	apt-get -q -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-		-o "Dir::State::Lists=$dir/lists" -o Dir::State::status=/dev/null \
+		-o "Dir::State::Lists=$dir/lists" -o "Dir::State::status=$dir/status" \
+		-o APT::Default-Release= -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
 		-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o "Dir::Cache::archives=$dir/archives" \
 		-o APT::Sandbox::User=root "$@"
 }

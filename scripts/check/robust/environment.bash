@@ -41,7 +41,7 @@ setup() {
 offer() {
 	sed -i -e '/^[0-9]/d' -e "s/^OVERLAY_BASE=.*/OVERLAY_BASE=$1/" scripts/lib/bases
 	while [ $# != 0 ]; do
-		sed -i "/^'$/i $1 linux-source-$1 ${2:+sid}" scripts/lib/bases
+		sed -i -e "/^BASES=/,/^'$/{" -e "/^'$/i $1 linux-source-$1 ${2:+sid}" -e '}' scripts/lib/bases
 		shift
 	done
 }

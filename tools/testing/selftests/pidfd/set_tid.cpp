@@ -338,16 +338,16 @@ static int write_pid_min(const Options &options)
 static int check(const Options &options)
 {
 	try {
-		const std::vector<Pids> requests =
+		const std::vector<Wanted> requests =
 			options.criu_images  ? read_criu_images(*options.criu_images) :
 			options.pids.empty() ? read_requests(stdin) :
-					       std::vector<Pids>{ options.pids };
+					       std::vector<Wanted>{ { options.pids } };
 		Preflight preflight(options);
 		/* CRIU makes helpers, each with the next PID that its image does not have. */
 		CheckReport report(preflight, options.criu_images ? requests.size() : 0);
 
-		for (const Pids &pids : requests)
-			report.add(pids);
+		for (const Wanted &wanted : requests)
+			report.add(wanted);
 		print(options.json ? report.json() : report.text());
 		return report.exit_status();
 	} catch (const Failure &failure) {

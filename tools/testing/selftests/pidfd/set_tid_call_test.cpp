@@ -629,8 +629,8 @@ TEST_REQUIRES(row11_pid_of_a_thread_that_ends, need::root)
 		     std::filesystem::directory_iterator("/proc/self/task/" + std::to_string(tid)))
 			entry.is_directory();
 		stop = true;
-		EXPECT_TRUE(wait_until([&] { return !pid_in_use(tid); }));
-		EXPECT_ERRNO(0, Request{}.pids({ tid }).attempt());
+		ASSERT_TRUE(wait_until([&] { return !pid_in_use(tid); }));
+		ASSERT_ERRNO(0, Request{}.pids({ tid }).attempt());
 	}
 }
 

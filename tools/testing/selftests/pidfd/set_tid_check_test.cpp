@@ -17,6 +17,7 @@
 #include "set_tid_lib/requirement.hpp"
 #include "set_tid_lib/shared.hpp"
 #include "set_tid_lib/spawn.hpp"
+#include "set_tid_lib/sysctl.hpp"
 #include "set_tid_lib/command/expect.hpp"
 #include "set_tid_lib/command/holding.hpp"
 #include "set_tid_lib/command/run.hpp"
@@ -139,14 +140,20 @@ public:
 		rmdir(dir_.c_str());
 	}
 	const std::string &dir() const { return dir_; }
-	Command check() const
+	Command check() const { return with_it({ "--check", "--criu-images", dir_ }); }
+	Command compare() const
 	{
-		return Command({ "--check", "--criu-images", dir_ }).before([dir = dir_] {
+		return with_it({ "--check", "--report", "--criu-images", dir_ });
+	}
+
+private:
+	Command with_it(const std::vector<std::string> &arguments) const
+	{
+		return Command(arguments).before([dir = dir_] {
 			return setenv("PATH", (dir + ":/bin:/usr/bin").c_str(), 1) ? errno : 0;
 		});
 	}
 
-private:
 	std::string dir_;
 };
 
@@ -279,19 +286,56 @@ TEST_F(check, restored_at_all_levels)
 			pids(free_a, free_b + 2));
 }
 
+/* A number that only names a group or session is no process, and a zombie may be one. */
 TEST_F(check, restored_in_each_way)
 {
 	for (const std::string kind : Holding::kinds) {
 		const Holding held(kind);
+		const bool leads = kind == "group" || kind == "session";
 
 		ASSERT_TRUE(held.ready());
-		EXPECT_COMPARED(0, line(0, held.pid(), holds(kind, held)), "--check", "--report",
+		EXPECT_COMPARED(leads		 ? 1 :
+				kind == "zombie" ? 2 :
+						   0,
+				line(0, held.pid(), holds(kind, held)), "--check", "--report",
 				"--pid", str(held.pid()));
 	}
 	EXPECT_COMPARED(1, line(0, self->host, "nobody has it"), "--check", "--report", "--pid",
 			str(self->host));
-	EXPECT_COMPARED(1, line(0, 0, "not between 1 and pid_max - 1"), "--check", "--report",
-			"--pid", "0");
+	EXPECT_COMPARED(1, line(0, 0, "nobody has it"), "--check", "--report", "--pid", "0");
+}
+
+TEST_F(check, restored_above_a_lowered_pid_max)
+{
+	Sysctl pid_max("kernel/pid_max");
+	const pid_t high = pid_max.saved() - 1;
+
+	prctl(PR_SET_NAME, "test");
+	const Spawned held = Request{}.pids({ high }).sleeping();
+	ASSERT_ERRNO(0, held.error);
+	ASSERT_ERRNO(0, pid_max.set(high));
+	EXPECT_COMPARED(
+		0, line(0, high, "process " + str(high) + " \"test\" (" + own_command_line() + ")"),
+		"--check", "--report", "--pid", str(high));
+}
+
+/* In images a number may name a group or session and nothing else. */
+TEST_F(check, restored_criu_images)
+{
+	const Holding process("process"), group("group");
+	const std::string image = R"({"entries":[{"pid":)" + str(process.pid()) +
+				  R"(,"ppid":0,"pgid":)" + str(group.pid()) + R"(,"sid":)" +
+				  str(process.pid()) + R"(,"threads":[)" + str(process.pid()) +
+				  "]}]}";
+	const FakeCrit crit("#!/bin/sh\necho '" + image + "'\n");
+	const Ran ran = crit.compare().run();
+	const std::string a = line(0, process.pid(), holds("process", process)),
+			  b = line(0, group.pid(), holds("group", group));
+
+	EXPECT_TEXT("", ran.err);
+	EXPECT_TEXT("level        PID  has\n" + (process.pid() < group.pid() ? a + b : b + a),
+		    ran.out);
+	EXPECT_EQ(0, ran.status);
 }
 
 /* To look takes no right to choose. */

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -85,13 +86,16 @@ inline bool numbers_in(const std::string &path, Pids &numbers)
 /*
  * Whether a process, a thread, a process group or a session has this PID, in the caller's
  * namespace. F_SETOWN looks the number up and asks for nothing else: it also finds what
- * kill() does not, a session's PID, and one whose last holder is about to free it.
+ * kill() does not, a session's PID, and one whose last holder is about to free it. Without
+ * a descriptor to spare it is kill().
  */
 inline bool pid_in_use(pid_t pid)
 {
 	const Fd any(eventfd(0, EFD_CLOEXEC));
 
-	return !fcntl(any.get(), F_SETOWN, pid) || errno != ESRCH;
+	if (any.valid())
+		return !fcntl(any.get(), F_SETOWN, pid) || errno != ESRCH;
+	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;
 }
 
 /*

@@ -115,16 +115,22 @@ struct ImagePids {
 	}
 };
 
+/* A request of --check. */
+struct Wanted {
+	Pids pids;
+	bool leads_only = false; /* of a group or session whose first process has gone */
+};
+
 /*
  * A request for each PID that a restore of these images needs: of processes and threads,
  * and of the groups and sessions whose first process has gone.
  */
-inline std::vector<Pids> read_criu_images(const std::string &directory)
+inline std::vector<Wanted> read_criu_images(const std::string &directory)
 {
 	const std::string image = directory + "/pstree.img";
 	std::string json;
 	ImagePids pids;
-	std::vector<Pids> requests;
+	std::vector<Wanted> requests;
 
 	if (access(image.c_str(), R_OK))
 		fail("cannot read " + image, errno);
@@ -142,7 +148,7 @@ inline std::vector<Pids> read_criu_images(const std::string &directory)
 		fail(image + " has no PIDs");
 	requests.reserve(numbers.size());
 	for (pid_t number : numbers)
-		requests.push_back({ number });
+		requests.push_back({ { number }, !pids.own.count(number) });
 	return requests;
 }
 

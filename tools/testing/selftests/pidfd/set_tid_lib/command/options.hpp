@@ -27,7 +27,7 @@
 
 inline constexpr char usage[] =
 	"Usage: set_tid [OPTION]... [--] COMMAND [ARGUMENT]...\n"
-	"  or:  set_tid [--enter PID] --check [--pid PID[,PID]... | --criu-images DIR]\n"
+	"  or:  set_tid [--enter PID] --check [--report] [--pid PID[,PID]... | --criu-images DIR]\n"
 	"  or:  set_tid [--enter PID] --pid-min N\n"
 	"Run COMMAND with chosen PIDs; say beforehand whether they are free; or keep the\n"
 	"PIDs below N free.\n"
@@ -41,8 +41,8 @@ inline constexpr char usage[] =
 	"  -x, --explain            if the request is refused, also show what the kernel\n"
 	"                           reports: level, namespace, reason, who has the PID\n"
 	"  -r, --report             show the requested PIDs, the PIDs that COMMAND got, and\n"
-	"                           how long that took; with --check, after a restore: is\n"
-	"                           there one process or thread that has the PIDs?\n"
+	"                           how long that took; with --check, after a restore: has\n"
+	"                           one process or thread the PIDs of each request?\n"
 	"  -j, --json               with --report, --explain or --check: write the report, or\n"
 	"                           why COMMAND is not run, as a line of JSON\n"
 	"  -c, --check              run nothing: is each of the PIDs free, and if not, who has\n"
@@ -64,8 +64,8 @@ inline constexpr char usage[] =
 	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if COMMAND\n"
 	"was not run because of an error or a refused request, 126 if COMMAND cannot be\n"
 	"executed, 127 if it was not found. With --check it is 0 if all PIDs are free, 1 if\n"
-	"one is not, 2 if /proc does not show whether they are; with --report, 0 if there is\n"
-	"somebody who has them.\n"
+	"one is not, 2 if /proc does not show whether they are; with --report, 0 if all have\n"
+	"come back, 1 if one has not, 2 if /proc does not show that.\n"
 	"\n"
 	"Two namespaces below this one, and a process that is 1, 42 and 31496 in them:\n"
 	"  set_tid --pid 1,42,31496 --new-pidns=2 --report -- sleep 1\n";

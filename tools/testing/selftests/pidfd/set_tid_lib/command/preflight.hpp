@@ -7,6 +7,7 @@
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_PREFLIGHT_HPP
 
 #include "failure.hpp"
+#include "images.hpp"
 #include "inside.hpp"
 #include "json.hpp"
 #include "options.hpp"
@@ -159,25 +160,27 @@ public:
 	/* Whether the PIDs are those of a restore that is over, and not of one to come. */
 	bool restored() const { return restored_; }
 
-	/*
-	 * Of the ith PID of a request: free, or who has it. After a restore one process or
-	 * thread is to have all of them.
-	 */
-	Verdict judge(const Pids &pids, size_t i)
-	{
-		Verdict verdict = judge(i, pids[i]);
+	/* Of the ith PID of a request: may it be asked for? */
+	Verdict judge(const Wanted &wanted, size_t i) { return judge(i, wanted.pids[i]); }
 
-		if (!restored_)
-			return verdict;
-		const Holder *innermost = holders_.find(level_, pids[0]);
-		if (verdict.state == Verdict::free)
-			return { Verdict::free, "missing", "nobody has it" };
-		if (verdict.state == Verdict::taken && !verdict.holder)
-			return { Verdict::cannot_tell, "hidden", verdict.text };
-		if (verdict.holder && innermost && verdict.holder->pid != innermost->pid)
-			return { Verdict::bad, "another", "another " + verdict.text,
-				 verdict.holder };
-		return verdict;
+	/* After a restore: does one process or thread have all PIDs of the request? */
+	Verdict compare(const Wanted &wanted, size_t i)
+	{
+		const Holder *innermost = holders_.find(level_, wanted.pids[0]);
+		const Holder *holder = holders_.find(level_ - static_cast<int>(i), wanted.pids[i]);
+
+		if (!holder)
+			return nobody(judge(i, wanted.pids[i]));
+		const std::string who = in_words(*holder);
+		const bool leads = holder->kind == Holder::group || holder->kind == Holder::session;
+		if (leads && !wanted.leads_only)
+			return { Verdict::bad, "missing", who, holder };
+		if (i && (!innermost || innermost->pid != holder->pid))
+			return { Verdict::bad, "another", "another " + who, holder };
+		/* It may have been one before, or have ended since. */
+		if (holder->kind == Holder::zombie)
+			return { Verdict::cannot_tell, "zombie", who, holder };
+		return { Verdict::taken, "there", who, holder };
 	}
 
 	/* kernel.pid_max of a level, or a negative number if that is not known. */
@@ -187,6 +190,16 @@ public:
 	const std::map<int, pid_t> &highest() const { return highest_; }
 
 private:
+	/* A PID for which no process or thread has been found, after a restore. */
+	static Verdict nobody(const Verdict &before)
+	{
+		if (before.state == Verdict::taken)
+			return { Verdict::cannot_tell, "hidden", before.text };
+		if (before.state == Verdict::cannot_tell)
+			return before;
+		return { Verdict::free, "missing", "nobody has it" };
+	}
+
 	Verdict judge(size_t i, pid_t pid)
 	{
 		const int level = level_ - static_cast<int>(i);
@@ -309,13 +322,18 @@ public:
 	{
 	}
 
-	void add(const Pids &pids)
+	void add(const Wanted &wanted)
 	{
-		static const char *const names[] = { "free", "taken", "bad", "cannot-tell" };
+		static const char *const before[] = { "free", "taken", "bad", "cannot-tell" };
+		static const char *const after[] = { "missing", "there", "bad", "cannot-tell" };
+		const auto &names = preflight_.restored() ? after : before;
+		const Pids &pids = wanted.pids;
 		std::vector<std::string> levels;
 
 		for (size_t i = pids.size(); i-- > 0;) {
-			const Verdict verdict = preflight_.judge(pids, i);
+			const Verdict verdict = preflight_.restored() ?
+							preflight_.compare(wanted, i) :
+							preflight_.judge(wanted, i);
 			const int level = preflight_.level() - static_cast<int>(i);
 			char line[64];
 
@@ -367,12 +385,13 @@ public:
 						  .add("pid", pid)
 						  .add("pid_min", floor(pid))
 						  .text());
-		return JsonObject{}
-			       .add("result", json_string(results[exit_status()]))
-			       .add("requests", json_array(requests_))
-			       .add("highest", json_array(highest))
-			       .text() +
-		       '\n';
+		JsonObject all;
+
+		all.add("result", json_string(results[exit_status()]));
+		all.add("requests", json_array(requests_));
+		if (!preflight_.restored())
+			all.add("highest", json_array(highest));
+		return all.text() + '\n';
 	}
 
 private:
@@ -401,9 +420,9 @@ private:
 };
 
 /* One request a line; empty lines and what follows a # do not count. */
-inline std::vector<Pids> read_requests(FILE *file)
+inline std::vector<Wanted> read_requests(FILE *file)
 {
-	std::vector<Pids> requests;
+	std::vector<Wanted> requests;
 	char *line = nullptr;
 	size_t room = 0;
 	long length;
@@ -415,7 +434,7 @@ inline std::vector<Pids> read_requests(FILE *file)
 		text.erase(text.find_last_not_of(" \t\r\n") + 1);
 		text.erase(0, text.find_first_not_of(" \t"));
 		if (!text.empty())
-			requests.push_back(parse_pids(text));
+			requests.push_back({ parse_pids(text) });
 	}
 	free(line);
 	if (ferror(file))

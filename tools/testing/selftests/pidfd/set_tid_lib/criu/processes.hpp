@@ -5,11 +5,16 @@
 #ifndef SET_TID_LIB_CRIU_PROCESSES_HPP
 #define SET_TID_LIB_CRIU_PROCESSES_HPP
 
+#include "../fd.hpp"
 #include "../file.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
 
+#include <fcntl.h>
+#include <linux/nsfs.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -91,14 +96,29 @@ struct Processes {
 	}
 };
 
-/* The process that has these PIDs in its innermost namespaces, or 0. */
-inline pid_t find_by_nspids(const Pids &inner)
+/* The number of the PID namespace that is so many levels outside of a process's own, or 0. */
+inline unsigned long ns_around(pid_t pid, size_t levels)
+{
+	Fd ns(open(("/proc/" + std::to_string(pid) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+	struct stat st = {};
+
+	while (levels-- && ns.valid())
+		ns = Fd(ioctl(ns.get(), NS_GET_PARENT));
+	return ns.valid() && !fstat(ns.get(), &st) ? st.st_ino : 0;
+}
+
+/*
+ * The process that has these PIDs, of which the last is that in the PID namespace of the
+ * process pod; 0 if there is none.
+ */
+inline pid_t find_by_nspids(pid_t pod, const Pids &inner)
 {
 	for (pid_t pid : entries("/proc")) {
 		const Pids pids = nspids("/proc/" + std::to_string(pid) + "/status");
 
 		if (pids.size() > inner.size() &&
-		    std::equal(inner.begin(), inner.end(), pids.begin()))
+		    std::equal(inner.begin(), inner.end(), pids.begin()) &&
+		    ns_around(pid, inner.size() - 1) == pid_ns_inode(pod))
 			return pid;
 	}
 	return 0;

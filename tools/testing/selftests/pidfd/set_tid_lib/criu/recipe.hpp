@@ -12,14 +12,10 @@
 #include <string>
 #include <vector>
 
-/*
- * The literal blocks of the section about pods, one after the other. None: no such file, as
- * SET_TID_CRIU_DOC names it, or no such section.
- */
-inline std::vector<std::string> recipe()
+/* The literal blocks of the section about pods, one after the other. */
+inline std::vector<std::string> recipe(const std::string &name)
 {
-	const char *name = getenv("SET_TID_CRIU_DOC");
-	std::ifstream file(name ? name : "");
+	std::ifstream file(name);
 	std::vector<std::string> steps;
 	bool inside = false, block = false;
 	std::string previous;

@@ -7,7 +7,9 @@
 
 #include "processes.hpp"
 #include "workload.hpp"
+#include "../clock.hpp"
 #include "../fd.hpp"
+#include "../file.hpp"
 #include "../pidns.hpp"
 #include "../process.hpp"
 #include "../request.hpp"
@@ -131,7 +133,10 @@ public:
 	std::string log(const std::string &action) const { return dir_ + "/" + action + ".log"; }
 	Processes processes() const { return Processes(first_); }
 
-	/* Each returns CRIU's status. After a dump all processes are gone. */
+	/*
+	 * Each returns CRIU's status. After a dump all processes are gone, and after a restore
+	 * that has failed; -1 if some of that stay.
+	 */
 	int dump()
 	{
 		std::vector<std::string> args = { "-t", std::to_string(first_) };
@@ -161,10 +166,10 @@ public:
 			args.insert(args.end(), { "--inherit-fd",
 						  "fd[" + std::to_string(inherited_fd) + "]:pod" });
 		const int status = run("restore", args);
-		if (status)
-			await_end_of_remains();
-		else
+		if (!status)
 			first_ = read_number(pidfile);
+		else if (!await_end_of_remains())
+			return -1;
 		return status;
 	}
 
@@ -219,7 +224,7 @@ private:
 		for (const Fd &pidfd : all) {
 			struct pollfd exit = { pidfd.get(), POLLIN, 0 };
 
-			poll(&exit, 1, pidfd.valid() ? -1 : 0);
+			poll(&exit, 1, pidfd.valid() ? limit_ms : 0);
 		}
 		reap();
 	}
@@ -228,22 +233,23 @@ private:
 		while (waitpid(-1, nullptr, WNOHANG | __WALL) > 0)
 			;
 	}
-	/* What a restore that failed had made so far is killed, but not at once. */
-	static void await_end_of_remains()
+	/*
+	 * What a restore that failed had made so far is killed, but not at once. All of it has
+	 * the images' folder in its command line, be it CRIU still or the workload again.
+	 */
+	bool await_end_of_remains() const
 	{
-		auto remains = [] {
+		return wait_until([&] {
+			reap();
 			for (pid_t pid : entries("/proc")) {
-				const std::string name =
-					read_file("/proc/" + std::to_string(pid) + "/comm");
+				const std::string file =
+					"/proc/" + std::to_string(pid) + "/cmdline";
 
-				if (name == "criu\n" || name == "workload\n")
-					return true;
+				if (read_file(file).find(dir_) != std::string::npos)
+					return false;
 			}
-			return false;
-		};
-
-		for (reap(); remains(); reap())
-			usleep(1000);
+			return true;
+		});
 	}
 
 	const Fd *terminal_;

@@ -60,6 +60,8 @@ template <typename Fn> inline pid_t fork_child(Fn fn)
 {
 	const pid_t pid = fork();
 
+	if (pid < 0)
+		abort();
 	if (!pid) {
 		fn();
 		stay();

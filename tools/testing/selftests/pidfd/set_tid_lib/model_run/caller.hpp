@@ -7,6 +7,7 @@
 
 #include "../model/rules.hpp"
 #include "child.hpp"
+#include "../clock.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
 #include "../stack.hpp"
@@ -199,8 +200,9 @@ private:
 	}
 
 	/*
-	 * Nobody reaps a thread: it frees its PIDs some time after it can no longer be
-	 * found, all of them at once. Then somebody else may have one of them at once.
+	 * Nobody reaps a thread: it frees its PIDs a moment after it can no longer be found,
+	 * all of them at once. From then on somebody else may have one of them, a worker one
+	 * that all request, or a stranger an automatic one.
 	 */
 	static void end_thread(pid_t tid, const std::vector<Watched> &watched, Result &result)
 	{
@@ -216,7 +218,10 @@ private:
 		for (const Watched &number : watched)
 			successes.push_back(number.pid->successes);
 		result.go = 1;
-		while (pid_in_use(tid) && !others_have_one())
+		while (!syscall(__NR_tgkill, getpid(), tid, 0))
+			sched_yield();
+		const uint64_t end = now_ns() + 1000000000;
+		while (pid_in_use(tid) && !others_have_one() && now_ns() < end)
 			sched_yield();
 	}
 
