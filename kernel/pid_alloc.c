@@ -45,6 +45,12 @@
 static __cacheline_aligned_in_smp DEFINE_SPINLOCK(pidmap_lock);
 
 /*
+ * The slots that the claim under way has got, one for each level. Protected by
+ * pidmap_lock, and empty outside of a hold: kmemleak would follow what is left.
+ */
+static void __rcu **claimed[MAX_PID_NS_LEVEL + 1];
+
+/*
  * The levels of a struct pid, counted as set_tid counts them: 0 is the
  * innermost, pid->level the initial namespace.
  */
@@ -156,12 +162,9 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 	return slot == ERR_PTR(-ENOSPC) ? ERR_PTR(none_free) : slot;
 }
 
-/*
- * On success claimed[] has the slots. After an error, and only then, *refused is
- * the level that failed.
- */
+/* After an error, and only then, *refused is the level that failed. */
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
-			void __rcu **claimed[], unsigned int *refused)
+			unsigned int *refused)
 {
 	unsigned int i;
 	int err;
@@ -184,13 +187,13 @@ rollback:
 		struct upid *upid = upid_outwards(pid, i);
 
 		idr_remove(&upid->ns->idr, upid->nr);
+		claimed[i] = NULL;
 	}
 	return err;
 }
 
 /* From here on lookups find @pid; only automatic levels move their cursor. */
-static void publish_levels(struct pid *pid, size_t requested,
-			   void __rcu **claimed[])
+static void publish_levels(struct pid *pid, size_t requested)
 {
 	unsigned int i;
 
@@ -201,6 +204,7 @@ static void publish_levels(struct pid *pid, size_t requested,
 		struct pid_namespace *ns = upid->ns;
 
 		rcu_assign_pointer(*claimed[i], pid);
+		claimed[i] = NULL;
 		WRITE_ONCE(ns->pid_allocated, ns->pid_allocated + 1);
 		if (i >= requested)
 			idr_set_cursor(&ns->idr, upid->nr + 1);
@@ -217,7 +221,6 @@ static void publish_levels(struct pid *pid, size_t requested,
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)
 {
-	void __rcu **claimed[MAX_PID_NS_LEVEL + 1] __uninitialized;
 	const unsigned int levels = pid->level + 1;
 	unsigned int preload = 1;
 	int err;
@@ -225,9 +228,9 @@ static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 	idr_preload(GFP_KERNEL);
 	for (;;) {
 		spin_lock(&pidmap_lock);
-		err = claim_levels(pid, set_tid, size, claimed, refused);
+		err = claim_levels(pid, set_tid, size, refused);
 		if (!err)
-			publish_levels(pid, size, claimed);
+			publish_levels(pid, size);
 		spin_unlock(&pidmap_lock);
 
 		if (preload == 1)
