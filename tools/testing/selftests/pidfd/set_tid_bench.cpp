@@ -570,6 +570,7 @@ void run_loop(int processes, double seconds)
 	const Shared<Loop> loop;
 	std::vector<Spawned> creators;
 
+	creators.reserve(processes);
 	for (int i = 0; i < processes; i++)
 		creators.push_back(run_in_child([&] { return create_and_join(*loop); }));
 	const uint64_t start = now_ns();
