@@ -440,7 +440,7 @@ static const char *recipe()
 }
 static const char *crit()
 {
-	return system("crit --version >/dev/null 2>&1") ? "needs crit, of CRIU" : nullptr;
+	return system("crit --help >/dev/null 2>&1") ? "needs crit, of CRIU" : nullptr;
 }
 } // namespace need
 

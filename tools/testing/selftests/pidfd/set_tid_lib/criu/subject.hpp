@@ -30,6 +30,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,10 @@ public:
 	template <typename Fn> int dump_by(Fn fn)
 	{
 		const std::vector<Fd> all = open_all();
+
+		numbers_.clear();
+		for (pid_t pid : processes().pids)
+			numbers_.insert(own_number(pid));
 		const int status = fn();
 
 		if (!status)
@@ -234,18 +239,19 @@ private:
 			;
 	}
 	/*
-	 * What a restore that failed had made so far is killed, but not at once. All of it has
-	 * the images' folder in its command line, be it CRIU still or the workload again.
+	 * What a restore that failed had made so far is killed, but not at once: processes
+	 * that are CRIU still, or the workload again, with the PIDs of the dump.
 	 */
 	bool await_end_of_remains() const
 	{
 		return wait_until([&] {
 			reap();
 			for (pid_t pid : entries("/proc")) {
-				const std::string file =
-					"/proc/" + std::to_string(pid) + "/cmdline";
+				const std::string name =
+					read_file("/proc/" + std::to_string(pid) + "/comm");
 
-				if (read_file(file).find(dir_) != std::string::npos)
+				if ((name == "criu\n" || name == "workload\n") &&
+				    numbers_.count(own_number(pid)))
 					return false;
 			}
 			return true;
@@ -257,6 +263,7 @@ private:
 	std::string dir_, external_;
 	int error_ = 0;
 	pid_t first_ = 0;
+	std::set<int> numbers_; /* the PIDs of the last dump, in their own namespace */
 };
 
 #endif /* SET_TID_LIB_CRIU_SUBJECT_HPP */
