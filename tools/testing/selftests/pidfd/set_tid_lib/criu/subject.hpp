@@ -30,7 +30,6 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -153,7 +152,7 @@ public:
 
 		numbers_.clear();
 		for (pid_t pid : processes().pids)
-			numbers_.insert(own_number(pid));
+			numbers_.push_back(own_number(pid));
 		const int status = fn();
 
 		if (!status)
@@ -239,23 +238,43 @@ private:
 			;
 	}
 	/*
-	 * What a restore that failed had made so far is killed, but not at once: processes
-	 * that are CRIU still, or the workload again, with the PIDs of the dump.
+	 * What a restore that failed had made so far is killed, but not at once. Parents come
+	 * first: whoever is gone creates nobody any more.
 	 */
 	bool await_end_of_remains() const
 	{
-		return wait_until([&] {
-			reap();
-			for (pid_t pid : entries("/proc")) {
-				const std::string name =
-					read_file("/proc/" + std::to_string(pid) + "/comm");
+		for (pid_t number : numbers_) {
+			auto gone = [&] {
+				reap();
+				return !(ns_.valid() ? remains_in_pod(number) : remains(number));
+			};
 
-				if ((name == "criu\n" || name == "workload\n") &&
-				    numbers_.count(own_number(pid)))
-					return false;
-			}
-			return true;
-		});
+			if (!wait_until(gone))
+				return false;
+		}
+		return true;
+	}
+	/* CRIU still, or the workload again, or nobody that /proc shows: it is about to be freed. */
+	static bool remains(pid_t pid)
+	{
+		const std::string name = comm(pid);
+
+		return pid_in_use(pid) &&
+		       (name == "criu\n" || name == "workload\n" || name.empty());
+	}
+	static bool remains_in_pod(pid_t number)
+	{
+		for (pid_t pid : entries("/proc")) {
+			const std::string name = comm(pid);
+
+			if ((name == "criu\n" || name == "workload\n") && own_number(pid) == number)
+				return true;
+		}
+		return false;
+	}
+	static std::string comm(pid_t pid)
+	{
+		return read_file("/proc/" + std::to_string(pid) + "/comm");
 	}
 
 	const Fd *terminal_;
@@ -263,7 +282,7 @@ private:
 	std::string dir_, external_;
 	int error_ = 0;
 	pid_t first_ = 0;
-	std::set<int> numbers_; /* the PIDs of the last dump, in their own namespace */
+	Pids numbers_; /* of the last dump, in their own namespace */
 };
 
 #endif /* SET_TID_LIB_CRIU_SUBJECT_HPP */
