@@ -172,7 +172,7 @@ public:
 		const int status = run("restore", args);
 		if (!status)
 			first_ = read_number(pidfile);
-		else if (!await_end_of_remains())
+		else if (!end_remains())
 			return -1;
 		return status;
 	}
@@ -238,15 +238,16 @@ private:
 			;
 	}
 	/*
-	 * What a restore that failed had made so far is killed, but not at once. Parents come
-	 * first: whoever is gone creates nobody any more.
+	 * Kills what a restore that failed had made so far. CRIU does that itself, but not at
+	 * once, and 3.17.1 sometimes forgets one, which waits for ever. Parents come first:
+	 * whoever is gone creates nobody any more.
 	 */
-	bool await_end_of_remains() const
+	bool end_remains() const
 	{
 		for (pid_t number : numbers_) {
 			auto gone = [&] {
 				reap();
-				return !(ns_.valid() ? remains_in_pod(number) : remains(number));
+				return ns_.valid() ? gone_from_pod(number) : gone_from_here(number);
 			};
 
 			if (!wait_until(gone))
@@ -254,23 +255,24 @@ private:
 		}
 		return true;
 	}
-	/* CRIU still, or the workload again, or nobody that /proc shows: it is about to be freed. */
-	static bool remains(pid_t pid)
+	/* A PID that is in use, but not by a process, is about to be freed. */
+	static bool gone_from_here(pid_t pid)
+	{
+		return !pid_in_use(pid) || (!is_remains(pid) && !comm(pid).empty());
+	}
+	static bool gone_from_pod(pid_t number)
+	{
+		for (pid_t pid : entries("/proc"))
+			if (own_number(pid) == number && is_remains(pid))
+				return false;
+		return true;
+	}
+	/* Then it is killed: CRIU still, or the workload again. */
+	static bool is_remains(pid_t pid)
 	{
 		const std::string name = comm(pid);
 
-		return pid_in_use(pid) &&
-		       (name == "criu\n" || name == "workload\n" || name.empty());
-	}
-	static bool remains_in_pod(pid_t number)
-	{
-		for (pid_t pid : entries("/proc")) {
-			const std::string name = comm(pid);
-
-			if ((name == "criu\n" || name == "workload\n") && own_number(pid) == number)
-				return true;
-		}
-		return false;
+		return (name == "criu\n" || name == "workload\n") && !kill(pid, SIGKILL);
 	}
 	static std::string comm(pid_t pid)
 	{
