@@ -244,18 +244,17 @@ private:
 	 */
 	bool end_remains() const
 	{
-		for (pid_t number : numbers_) {
-			auto gone = [&] {
-				reap();
-				return ns_.valid() ? gone_from_pod(number) : gone_from_here(number);
-			};
+		return wait_until([&] {
+			bool gone = true;
 
-			if (!wait_until(gone))
-				return false;
-		}
-		return true;
+			reap();
+			for (pid_t number : numbers_)
+				gone &= ns_.valid() ? gone_from_pod(number) :
+						      gone_from_here(number);
+			return gone;
+		});
 	}
-	/* A PID that is in use, but not by a process, is about to be freed. */
+	/* A PID that is in use, but not by a process, is that of a group or about to be freed. */
 	static bool gone_from_here(pid_t pid)
 	{
 		return !pid_in_use(pid) || (!is_remains(pid) && !comm(pid).empty());
