@@ -5,16 +5,13 @@
 #ifndef SET_TID_LIB_CRIU_PROCESSES_HPP
 #define SET_TID_LIB_CRIU_PROCESSES_HPP
 
+#include "../command/tasks.hpp"
 #include "../fd.hpp"
 #include "../file.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
 
 #include <fcntl.h>
-#include <linux/nsfs.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -49,10 +46,12 @@ inline std::string innermost(const std::string &pids)
 	return pids.substr(pids.rfind('\t') + 1);
 }
 
-inline int own_number(pid_t pid)
+/* The PID in the process's own namespace, or 0. */
+inline pid_t own_number(pid_t pid)
 {
-	return atoi(innermost(field(read_file("/proc/" + std::to_string(pid) + "/status"), "NSpid"))
-			    .c_str());
+	const Pids pids = nspids("/proc/" + std::to_string(pid) + "/status");
+
+	return pids.empty() ? 0 : pids[0];
 }
 
 /*
@@ -96,17 +95,6 @@ struct Processes {
 	}
 };
 
-/* The number of the PID namespace that is so many levels outside of a process's own, or 0. */
-inline unsigned long ns_around(pid_t pid, size_t levels)
-{
-	Fd ns(open(("/proc/" + std::to_string(pid) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
-	struct stat st = {};
-
-	while (levels-- && ns.valid())
-		ns = Fd(ioctl(ns.get(), NS_GET_PARENT));
-	return ns.valid() && !fstat(ns.get(), &st) ? st.st_ino : 0;
-}
-
 /*
  * The process that has these PIDs, of which the last is that in the PID namespace of the
  * process pod; 0 if there is none.
@@ -114,11 +102,15 @@ inline unsigned long ns_around(pid_t pid, size_t levels)
 inline pid_t find_by_nspids(pid_t pod, const Pids &inner)
 {
 	for (pid_t pid : entries("/proc")) {
-		const Pids pids = nspids("/proc/" + std::to_string(pid) + "/status");
+		const std::string proc = "/proc/" + std::to_string(pid) + "/";
+		const Pids pids = nspids(proc + "status");
 
-		if (pids.size() > inner.size() &&
-		    std::equal(inner.begin(), inner.end(), pids.begin()) &&
-		    ns_around(pid, inner.size() - 1) == pid_ns_inode(pod))
+		if (pids.size() <= inner.size() ||
+		    !std::equal(inner.begin(), inner.end(), pids.begin()))
+			continue;
+		const std::vector<NsNumber> around =
+			ns_numbers(Fd(open((proc + "ns/pid").c_str(), O_RDONLY | O_CLOEXEC)));
+		if (around.size() >= inner.size() && around[inner.size() - 1] == pid_ns_inode(pod))
 			return pid;
 	}
 	return 0;

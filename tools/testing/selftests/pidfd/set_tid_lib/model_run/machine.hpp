@@ -11,7 +11,6 @@
 #include "../proc.hpp"
 #include "../syscall.hpp"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,16 +23,10 @@ namespace model
 /* The entries of a directory that are numbers. */
 inline std::set<pid_t> numbers_in(const std::string &path)
 {
-	std::set<pid_t> numbers;
-	DIR *dir = opendir(path.c_str());
+	Pids numbers;
 
-	while (const dirent *entry = dir ? readdir(dir) : nullptr) {
-		if (const pid_t number = atoi(entry->d_name))
-			numbers.insert(number);
-	}
-	if (dir)
-		closedir(dir);
-	return numbers;
+	::numbers_in(path, numbers);
+	return { numbers.begin(), numbers.end() };
 }
 
 /* The PIDs in use: of processes, threads, process groups and sessions. */
