@@ -32,3 +32,14 @@ suite_get() {
 		-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o "Dir::Cache::archives=$dir/archives" \
 		-o APT::Sandbox::User=root "$@"
 }
+
+# suite_get_first DIR 'SUITE...' ARGUMENT...: the same, with the first of these suites where it
+# works. Status: 1 if that is none.
+suite_get_first() {
+	local dir=$1 suites=$2 suite
+	shift 2
+	for suite in $suites; do
+		! use_suite "$dir" "$suite" || ! suite_get "$dir" "$@" || return 0
+	done
+	return 1
+}
