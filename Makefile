@@ -94,7 +94,8 @@ help:
 #: JOBS=n           default: all processors
 #: TARGETS='...'    selftest directories; default: pidfd clone3 pid_namespace
 #: TESTS='...'      for kselftest: names of test programs; any other word is a pattern of test
-#:                  cases, to run only these: TESTS='set_tid_call_test row11*'
+#:                  cases, to run only these: TESTS='set_tid_call_test row11*'; for mutants:
+#:                  names of programs
 #: SPLIT=i/n        for kselftest: the ith of n parts; together they are the whole
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust native native-sanitizers

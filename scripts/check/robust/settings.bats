@@ -59,7 +59,10 @@ documented() {
 }
 
 @test "a variable with nonsense in it is named in one line" {
+	local programs=tools/testing/selftests/pidfd/set_tid.mk
 	guest <<<'guest-end 0'
+	mkdir -p "${programs%/*}"
+	cp "$ROOT/$programs" "$programs"
 	refused KERNEL=nonsense scripts/build/kernel
 	refused BASE=nonsense scripts/tree/apply
 	refused ACCEL=nonsense scripts/vm/boot true
@@ -73,6 +76,8 @@ documented() {
 	refused PID_MAX=300 scripts/vm/boot true
 	refused PID_MAX=4194305 scripts/vm/boot true
 	refused CHECKS=nonsense scripts/check/run
+	refused ONLY=nonsense scripts/mutants/run
+	refused TESTS=set_tid_nonsense scripts/mutants/run
 	unset TARGETS
 	tree
 	refused TARGETS=nonsense scripts/build/selftests
