@@ -318,7 +318,7 @@ FIXTURE_VARIANT(rounds)
 };
 
 FIXTURE_VARIANT_ADD(rounds, processes){ "forty", false };
-FIXTURE_VARIANT_ADD(rounds, threads){ "forty_threads", false };
+FIXTURE_VARIANT_ADD(rounds, threads){ "many_threads", false };
 FIXTURE_VARIANT_ADD(rounds, existing_namespace){ "forty", true };
 
 namespace
