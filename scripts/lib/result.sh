@@ -101,6 +101,16 @@ test_run() {
 	fi
 }
 
+# criu_rounds: a table of how many restores failed in the tests that count them, or nothing
+criu_rounds() {
+	awk '
+	/ RUN +rounds\./ { name = $4 }
+	sub(/.*:/, "") && / restores failed at first$/ {
+		if (!rows++) printf "\n| test | counted |\n|---|---|\n"
+		print "| `" name "` | " $0 " |"
+	}' "$LOG/kselftest-$NAME.log"
+}
+
 # write_test_result COUNTS FAILED STATUS: write the result of a run of scripts/test/kselftest:
 # build/$BASE/results/kselftest-NAME.md, criu-KERNEL.md or criu-suite-KERNEL.md. COUNTS and FAILED
 # are files: "N passed, N failed, N skipped"; a failed case a line. STATUS is that of the run.
@@ -110,6 +120,7 @@ write_test_result() {
 	{
 		[ "$VARIANT" != criu ] || say "CRIU $(result_criu)."
 		say "$([ "$status" = 0 ] && echo "As expected" || echo "**Not as expected**"): $(cat "$counts")."
+		[ "$VARIANT" != criu ] || criu_rounds
 		if [ -s "$failed" ]; then
 			say
 			if [ "$KERNEL" != patched ] && [ "$status" = 0 ]; then

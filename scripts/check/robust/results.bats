@@ -80,6 +80,17 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	grep -qF "\`make kselftest BASE=$BASE DEBUG=kasan " "build/$BASE/results/kselftest-kasan-patched.md"
 }
 
+@test "a run of CRIU leaves how many restores failed" {
+	mkdir -p "build/$BASE/log"
+	cat >"build/$BASE/log/kselftest-criu-patched.log" <<-'END'
+		# #  RUN           rounds.threads.some_fail ...
+		# # set_tid_criu_test.cpp:394:some_fail:round 5: pie: 321: Error: File exists
+		# # set_tid_criu_test.cpp:394:some_fail:5 of 14 restores failed at first
+	END
+	VARIANT=criu result criu_rounds
+	said $'\n| test | counted |\n|---|---|\n| `rounds.threads.some_fail` | 5 of 14 restores failed at first |'
+}
+
 @test "a soak leaves its seed, its counts and that it failed" {
 	guest <<-'END'
 		set_tid_model_test: seed 7, workers 1, 10 s: 100 calls
