@@ -30,6 +30,7 @@
 #include "set_tid_lib/command/refusal.hpp"
 #include "set_tid_lib/command/report.hpp"
 #include "set_tid_lib/command/signals.hpp"
+#include "set_tid_lib/command/target.hpp"
 
 #include <errno.h>
 #include <poll.h>
@@ -42,6 +43,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,22 +92,6 @@ static void add_namespaces(NsChain &chain, const Options &options, int top_level
 	}
 }
 
-static Fd open_namespace_of(pid_t pid)
-{
-	Fd pidfd(syscall(__NR_pidfd_open, pid, 0));
-
-	if (!pidfd.valid()) {
-		const int error = errno;
-		const char *why = error == ESRCH ? "there is no such process" :
-				  error == EINVAL || error == ENOENT ?
-						   "this is a thread, not a process" :
-						   "cannot open the process";
-
-		fail("--enter " + std::to_string(pid) + ": " + why, error);
-	}
-	return pidfd;
-}
-
 /*
  * The command
  */
@@ -115,7 +101,7 @@ static Fd open_namespace_of(pid_t pid)
 	sigprocmask(SIG_SETMASK, &mask, nullptr);
 	execvp(command[0], command);
 	const int error = errno;
-	fprintf(stderr, "set_tid: %s: %s\n", command[0], strerror(error));
+	fprintf(stderr, "set_tid: %s: %s\n", escape_bytes(command[0]).c_str(), strerror(error));
 	_exit(error == ENOENT ? exit_not_found : exit_cannot_run);
 }
 
@@ -335,26 +321,38 @@ static int write_pid_min(const Options &options)
 	}
 }
 
+/* What fn() returns. If it fails and JSON is wanted, that says why, too. */
+template <typename Fn> static auto with_json(const Options &options, Fn fn)
+{
+	Failure failure;
+
+	try {
+		return fn();
+	} catch (const Failure &thrown) {
+		failure = thrown;
+	} catch (const std::bad_alloc &) {
+		failure = { "out of memory", ENOMEM };
+	}
+	/* Whether or not this can be written, the failure is what counts. */
+	if (options.json)
+		fputs(failure_json(failure).c_str(), stdout);
+	throw failure;
+}
+
 static int check(const Options &options)
 {
-	try {
-		const std::vector<Wanted> requests =
-			options.criu_images  ? read_criu_images(*options.criu_images) :
-			options.pids.empty() ? read_requests(stdin) :
-					       std::vector<Wanted>{ { options.pids } };
-		Preflight preflight(options);
-		/* CRIU makes helpers, each with the next PID that its image does not have. */
-		CheckReport report(preflight, options.criu_images ? requests.size() : 0);
+	const std::vector<Wanted> requests =
+		options.criu_images  ? read_criu_images(*options.criu_images) :
+		options.pids.empty() ? read_requests(stdin) :
+				       std::vector<Wanted>{ { options.pids } };
+	Preflight preflight(options, requests);
+	/* CRIU makes helpers, each with the next PID that its image does not have. */
+	CheckReport report(preflight, options.criu_images ? requests.size() : 0, options.json);
 
-		for (const Wanted &wanted : requests)
-			report.add(wanted);
-		print(options.json ? report.json() : report.text());
-		return report.exit_status();
-	} catch (const Failure &failure) {
-		if (options.json)
-			fputs(failure_json(failure).c_str(), stdout);
-		throw;
-	}
+	for (const Wanted &wanted : requests)
+		report.add(wanted);
+	print(report.text());
+	return report.exit_status();
 }
 
 static int run(const Options &options)
@@ -368,15 +366,7 @@ static int run(const Options &options)
 	/* Its inits live until the command has ended. */
 	NsChain chain;
 	const Gate gate;
-	Created created;
-	try {
-		created = create(options, chain, gate, mask);
-	} catch (const Failure &failure) {
-		/* Whether or not this can be written, the failure is what counts. */
-		if (options.json)
-			fputs(failure_json(failure).c_str(), stdout);
-		throw;
-	}
+	Created created = with_json(options, [&] { return create(options, chain, gate, mask); });
 	if (options.report)
 		print(options.json ? report_json(options, created) : report_text(options, created));
 	gate.open();
@@ -392,7 +382,7 @@ int main(int argc, char **argv)
 		signal(SIGCHLD, SIG_DFL);
 		ChildrenIn::may_stay = true;
 
-		return options.check   ? check(options) :
+		return options.check   ? with_json(options, [&] { return check(options); }) :
 		       options.pid_min ? write_pid_min(options) :
 					 run(options);
 	} catch (const Failure &failure) {

@@ -21,6 +21,7 @@
 #include "set_tid_lib/command/expect.hpp"
 #include "set_tid_lib/command/holding.hpp"
 #include "set_tid_lib/command/run.hpp"
+#include "set_tid_lib/command/tasks.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,10 +31,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +49,9 @@ namespace
 {
 /* PIDs that nobody has in a namespace that a test has just made. */
 constexpr pid_t free_a = 1001, free_b = 1002;
+
+/* Who has a PID that the kernel finds and /proc does not show. */
+constexpr const char *unnamed = "somebody; /proc does not say who";
 
 constexpr const char *no_capability =
 	"the caller has no capability in the user namespace that owns it";
@@ -428,11 +435,11 @@ TEST_F(check, namespace_that_lost_its_init)
 	ASSERT_ERRNO(0, inner.error());
 	ASSERT_ERRNO(0, self->chain->init(1).kill());
 	ASSERT_ERRNO(0, inner.wait());
-	/* Here nobody can go there to read it; some kernels let him. */
-	const bool unread = !need::own_pid_max() && self->chain->run_at(2, [] { return 0; }).error;
+	/* Linux 6.12 creates processes below it. */
+	const bool refused = self->chain->run_at(2, [] { return 0; }).error;
 	EXPECT_CHECKED(1,
 		       line(1, free_b, "the namespace has no init") +
-			       line(2, free_a, unread ? "pid_max cannot be read there" : "free") +
+			       line(2, free_a, refused ? "the namespace has no init" : "free") +
 			       highest(1, free_b) + highest(2, free_a),
 		       Command({ "--enter", *self->deepest, "--check", "--pid",
 				 str(free_a) + "," + str(free_b) }));
@@ -471,9 +478,37 @@ TEST_F(check, list_on_standard_input)
 		       Command({ "--check" })
 			       .input("# PIDs\n" + str(self->host) + "\n\n  " + own +
 				      " # this one\r\n" + str(self->host)));
-	EXPECT_CHECKED(0, std::string(), Command({ "--check" }));
 	EXPECT_REFUSED("--pid: \"x\" is not a number",
 		       Command({ "--check" }).input(str(self->host) + "\nx\n"));
+	EXPECT_REFUSED("--pid: \"\\x1b[2J\\x00y\" is not a number",
+		       Command({ "--check" }).input(std::string("\x1b[2J\0y", 6)));
+}
+
+/* The list was lost on its way here: that does not mean that all is well. */
+TEST_F(check, list_without_pids)
+{
+	EXPECT_REFUSED("standard input has no PIDs", Command({ "--check" }));
+	EXPECT_REFUSED("standard input has no PIDs",
+		       Command({ "--check", "--report" }).input("\n# nothing\n"));
+}
+
+TEST_F(check, list_that_is_too_long_for_the_memory)
+{
+	auto little_memory = [] {
+		const rlimit little = { 48 << 20, 48 << 20 };
+
+		return setrlimit(RLIMIT_AS, &little) ? errno : 0;
+	};
+	std::string list;
+
+	EXPECT_REFUSED("cannot read standard input (ENOMEM)",
+		       Command({ "--check" })
+			       .input(str(self->host) + "\n" + std::string(64 << 20, ' ') + "\n1\n")
+			       .before(little_memory));
+	while (list.size() < 4 << 20)
+		list += str(self->host) + "\n";
+	EXPECT_SAYS_JSON(125, failed("out of memory", "\"ENOMEM\""), "out of memory (ENOMEM)",
+			 Command({ "--check", "--json" }).input(list).before(little_memory));
 }
 
 TEST_F(check, names_and_command_lines_are_any_bytes)
@@ -541,54 +576,26 @@ TEST_F(check, json)
 
 TEST_F(check, json_of_a_failure)
 {
-	const std::string why = "cannot open /proc/" + str(self->host) +
-				"/ns/pid: there is no such process, or no /proc";
+	const std::string why = "--enter " + str(self->host) + ": there is no such process";
 
 	EXPECT_SAYS_JSON(
-		125, failed(why, "\"ENOENT\""), why + " (ENOENT)",
+		125, failed(why, "\"ESRCH\""), why + " (ESRCH)",
 		Command({ "--enter", str(self->host), "--check", "--json", "--pid", "1" }));
 }
 
-/* What /proc does not show is not free. */
+/* Whether a PID is free does not come from /proc, only who has it. */
 TEST_F(check, proc_that_hides_processes)
 {
-	const std::string hidden =
-		line(0, self->host, "/proc hides processes (hidepid)") + highest(0, self->host);
+	const std::string free = line(0, self->host, "free") + highest(0, self->host);
 	const Command command({ "--check", "--pid", str(self->host) });
 
-	EXPECT_CHECKED(2, hidden, Command(command).before([] {
+	EXPECT_CHECKED(0, free, Command(command).before([] {
 		const int error = hide_processes("hidepid=2");
 
 		return error ? error : lose_capabilities({ CAP_SYS_PTRACE });
 	}));
-	/* Something else is mounted later, and is called /proc. */
-	EXPECT_CHECKED(2, hidden, Command(command).before([] {
-		const int error = hide_processes("hidepid=2");
-
-		if (error || mount("/proc", "/sys", "tmpfs", 0, nullptr))
-			return error ? error : errno;
-		return lose_capabilities({ CAP_SYS_PTRACE });
-	}));
-	/* Who may look at everybody sees everybody. */
-	EXPECT_CHECKED(0, line(0, self->host, "free") + highest(0, self->host),
+	EXPECT_CHECKED(0, free,
 		       Command(command).before([] { return hide_processes("hidepid=2"); }));
-}
-
-TEST_F_REQUIRES(check, capability_elsewhere_shows_nothing, need::user_ns)
-{
-	NsChain &chain = *self->chain;
-
-	ASSERT_ERRNO(0, chain.add(CLONE_NEWUSER));
-	EXPECT_CHECKED(
-		2, line(3, free_a, "/proc hides processes (hidepid)") + highest(3, free_a),
-		Command({ "--enter", str(chain.init(3).pid()), "--check", "--pid", str(free_a) })
-			.before([&] {
-				const int error = hide_processes("hidepid=1");
-
-				if (error)
-					return error;
-				return setns(chain.ns(3).get(), CLONE_NEWUSER) ? errno : 0;
-			}));
 }
 
 TEST_F(check, process_that_proc_does_not_show)
@@ -601,9 +608,7 @@ TEST_F(check, process_that_proc_does_not_show)
 	});
 
 	ASSERT_TRUE(wait_until([&] { return ready->load(); }));
-	EXPECT_CHECKED(1,
-		       line(0, held.child.pid(), "somebody that /proc does not show") +
-			       highest(0, held.child.pid()),
+	EXPECT_CHECKED(1, line(0, held.child.pid(), unnamed) + highest(0, held.child.pid()),
 		       Command({ "--check", "--pid", str(held.child.pid()) }).before([] {
 			       const int error = hide_processes("hidepid=2");
 
@@ -619,21 +624,134 @@ TEST_F(check, process_that_cannot_be_looked_at)
 {
 	Spawned held = Request{}.sleeping();
 	const std::string proc = "/proc/" + str(held.child.pid());
-	auto cover = [&] {
+	auto private_mounts = [] {
 		return unshare(CLONE_NEWNS) ||
-				       mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
-				       mount("none", proc.c_str(), "tmpfs", 0, nullptr) ?
+		       mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+	};
+	auto cover = [&] {
+		return private_mounts() || mount("none", proc.c_str(), "tmpfs", 0, nullptr) ?
 			       errno :
 			       0;
 	};
+	auto pretend = [&] {
+		return private_mounts() ||
+				       mount("/proc/1", proc.c_str(), nullptr, MS_BIND, nullptr) ?
+			       errno :
+			       0;
+	};
+	const std::string taken = line(0, held.child.pid(), unnamed) + highest(0, held.child.pid());
 
-	EXPECT_CHECKED(1,
-		       line(0, held.child.pid(), "somebody that /proc does not show") +
-			       highest(0, held.child.pid()),
+	EXPECT_CHECKED(1, taken,
 		       Command({ "--check", "--pid", str(held.child.pid()) }).before(cover));
-	EXPECT_CHECKED(
-		2, line(0, self->host, "a process cannot be looked at") + highest(0, self->host),
-		Command({ "--check", "--pid", str(self->host) }).before(cover));
+	EXPECT_CHECKED(1, taken,
+		       Command({ "--check", "--pid", str(held.child.pid()) }).before(pretend));
+	EXPECT_CHECKED(0, line(0, self->host, "free") + highest(0, self->host),
+		       Command({ "--check", "--pid", str(self->host) }).before(cover));
+}
+
+/* Its leader has ended, and who is left in it is not in the namespace. */
+TEST_F(check, group_whose_members_are_further_out)
+{
+	const Shared<std::atomic<pid_t>> number;
+	const Fd creator = own_pidfd();
+	Spawned member = run_in_child([&] {
+		if (setns(self->chain->ns(1).get(), CLONE_NEWPID))
+			return errno;
+		const Fd leaders_end = own_pidfd();
+		const pid_t leader = fork();
+		if (!leader) {
+			die_with_parent();
+			return sleep_beside(leaders_end.get());
+		}
+		const Pids pids = nspids("/proc/" + str(leader) + "/status");
+		if (setpgid(leader, leader) || setpgid(0, leader) || kill(leader, SIGKILL) ||
+		    waitpid(leader, nullptr, 0) < 0)
+			return errno;
+		*number = pids[0];
+		return sleep_beside(creator.get());
+	});
+
+	ASSERT_TRUE(wait_until([&] { return *number || exits_within(member.child, 0); }));
+	EXPECT_CHECKED(1, line(1, *number, unnamed) + highest(1, *number),
+		       Command({ "--enter", str(self->chain->init(1).pid()), "--check", "--pid",
+				 str(*number) }));
+}
+
+/* Who has it is looked at when it is said, not only when all processes are listed. */
+TEST(holders_are_looked_at_again)
+{
+	SKIP_IF_MISSING(need::root());
+	Spawned child = Request{}.sleeping();
+	const pid_t pid = child.child.pid();
+	const Fd ns(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+	Holders holders({ ns_number(ns) }, 0);
+
+	ASSERT_ERRNO(0, child.error);
+	ASSERT_TRUE(holders.find(0, pid).has_value());
+	EXPECT_EQ(Holder::process, holders.find(0, pid)->kind);
+	ASSERT_ERRNO(0, child.child.kill());
+	child.child.wait_zombie();
+	ASSERT_TRUE(holders.find(0, pid).has_value());
+	EXPECT_EQ(Holder::zombie, holders.find(0, pid)->kind);
+	child.child.wait();
+	EXPECT_FALSE(holders.find(0, pid).has_value());
+}
+
+/* A process may say that its arguments are gigabytes of its memory. */
+TEST_F(check, command_line_without_end)
+{
+	const size_t size = 256 << 20;
+	const Shared<std::atomic<int>> ready;
+	const Fd creator = own_pidfd();
+	Spawned held = run_in_child([&] {
+		char *arguments = static_cast<char *>(
+			mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     -1, 0));
+
+		*ready = prctl(PR_SET_MM, PR_SET_MM_ARG_START, arguments, 0, 0) ||
+					 prctl(PR_SET_MM, PR_SET_MM_ARG_END, arguments + size - 1,
+					       0, 0) ?
+				 -errno :
+				 1;
+		return sleep_beside(creator.get());
+	});
+
+	ASSERT_TRUE(wait_until([&] { return ready->load(); }));
+	SKIP_IF_MISSING(*ready == -EPERM ? "needs CAP_SYS_RESOURCE" : nullptr);
+	ASSERT_EQ(1, ready->load());
+	const Ran ran = Command({ "--check", "--pid", str(held.child.pid()) })
+				.before([] {
+					const rlimit little = { 48 << 20, 48 << 20 };
+
+					return setrlimit(RLIMIT_AS, &little) ? errno : 0;
+				})
+				.run();
+	EXPECT_TEXT("", ran.err);
+	EXPECT_EQ(1, ran.status);
+	EXPECT_GT(1000u, ran.out.size());
+}
+
+/* Whoever is root there stops all that comes in. */
+TEST_F(check, namespace_where_all_are_stopped)
+{
+	Spawned stopper = self->chain->run_at(1, []() -> int {
+		die_with_parent();
+		for (;;)
+			kill(-1, SIGSTOP);
+	});
+
+	ASSERT_ERRNO(0, stopper.error);
+	for (int i = 0; i < 3; i++) {
+		const Ran ran = Command({ "--enter", str(stopper.child.pid()), "--check", "--pid",
+					  str(free_a) })
+					.run();
+		const std::string is = ran.status == 2 ? "nobody can look there (ETIMEDOUT)" :
+							 "free";
+
+		EXPECT_TEXT("level        PID  is\n" + line(1, free_a, is) + highest(1, free_a),
+			    ran.out);
+		EXPECT_TRUE(ran.status == 0 || ran.status == 2) TH_LOG("%d", ran.status);
+	}
 }
 
 /* In a container there may be more levels than its /proc shows. */
@@ -690,10 +808,12 @@ TEST_F(check, criu_images_of_a_shell_job)
 
 TEST_F(check, criu_images_that_cannot_be_read)
 {
-	const FakeCrit none(""), fails("#!/bin/sh\nexit 3\n"), empty("#!/bin/sh\necho '{}'\n");
+	const FakeCrit none(""), fails("#!/bin/sh\nexit 3\n"), empty("#!/bin/sh\necho '{}'\n"),
+		wrapper("#!/bin/sh\nexit 127\n");
 
 	EXPECT_REFUSED("cannot read /nonexistent/pstree.img (ENOENT)",
 		       Command({ "--check", "--criu-images", "/nonexistent" }));
+	EXPECT_REFUSED("crit cannot read " + wrapper.dir() + "/pstree.img", wrapper.check());
 	EXPECT_REFUSED("--criu-images needs crit, which comes with CRIU",
 		       none.check().before([dir = none.dir()] {
 			       return setenv("PATH", dir.c_str(), 1) ? errno : 0;
@@ -720,9 +840,43 @@ TEST_F(check, options)
 	EXPECT_REFUSED("--criu-images needs --check", Command({ "--criu-images", "/tmp" }));
 	EXPECT_REFUSED("--criu-images and --pid both say which PIDs",
 		       Command({ "--check", "--pid", "1", "--criu-images", "/tmp" }));
-	EXPECT_REFUSED("cannot open /proc/" + str(self->host) +
-			       "/ns/pid: there is no such process, or no /proc (ENOENT)",
-		       Command({ "--enter", str(self->host), "--check", "--pid", "1" }));
+}
+
+TEST_F(check, namespace_to_enter)
+{
+	const std::string host = str(self->host);
+	const Holding thread("thread"), zombie("zombie");
+	const std::string tid = str(thread.pid()), ended = str(zombie.pid());
+	const bool newer = Fd(syscall(__NR_pidfd_open, thread.pid(), 0)).valid() ? false :
+										   errno == ENOENT;
+
+	EXPECT_REFUSED("--enter " + host + ": there is no such process (ESRCH)",
+		       Command({ "--enter", host, "--check", "--pid", "1" }));
+	EXPECT_REFUSED("--enter " + tid + ": this is a thread, not a process (" +
+			       (newer ? "ENOENT" : "EINVAL") + ")",
+		       Command({ "--enter", tid, "--check", "--pid", "1" }));
+	EXPECT_REFUSED("--enter " + ended + ": the process has ended (ESRCH)",
+		       Command({ "--enter", ended, "--check", "--pid", "1" }));
+	EXPECT_REFUSED("the caller's children are in another PID namespace than the caller: "
+		       "--enter one of them",
+		       Command({ "--check", "--pid", "1" }).before([] {
+			       return unshare(CLONE_NEWPID) ? errno : 0;
+		       }));
+}
+
+/* The number is one in the caller's namespace, whichever /proc there is. */
+TEST_F(check, proc_of_another_namespace)
+{
+	Spawned task = self->chain->run_at(
+		1, checks(_metadata, [&](auto *_metadata) {
+			Spawned init = Request{}.flags(CLONE_NEWPID).sleeping();
+			ASSERT_ERRNO(0, init.error);
+			EXPECT_CHECKED(0, line(2, free_a, "free") + highest(2, free_a),
+				       Command({ "--enter", str(init.child.pid()), "--check",
+						 "--pid", str(free_a) }));
+		}));
+
+	EXPECT_CHECKS_PASS(task);
 }
 
 TEST_HARNESS_MAIN

@@ -166,7 +166,7 @@ TEST_F(command, options)
 		{ { "--user", "4294967295" },
 		  "--user: 4294967295 is not between 0 and 4294967294" },
 		{ { "--json" }, "--json needs --report, --explain or --check" },
-		{ { "--json", "--report", "--pid", "\xff" }, "--pid: \"\xff\" is not a number" },
+		{ { "--json", "--report", "--pid", "\xff" }, "--pid: \"\\xff\" is not a number" },
 	};
 
 	for (auto [args, says] : wrong) {

@@ -8,25 +8,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
 #include "fd.hpp"
 
-/* The whole file, or as much of it as could be read. */
-inline std::string read_file(const std::string &path, int dir = AT_FDCWD)
+/* The whole file, but not more than so many bytes, or as much of it as could be read. */
+inline std::string read_start(const std::string &path, size_t most, int dir = AT_FDCWD)
 {
 	const Fd file(openat(dir, path.c_str(), O_RDONLY | O_CLOEXEC));
 	std::string text;
 	char part[512];
 	ssize_t n;
 
-	while ((n = read(file.get(), part, sizeof(part))) > 0)
+	while (most && (n = read(file.get(), part, std::min(sizeof(part), most))) > 0) {
 		text.append(part, n);
+		most -= n;
+	}
 	return text;
+}
+
+/* The whole file, or as much of it as could be read. */
+inline std::string read_file(const std::string &path, int dir = AT_FDCWD)
+{
+	return read_start(path, SIZE_MAX, dir);
 }
 
 inline int write_file(const std::string &path, std::string_view text, int dir = AT_FDCWD)

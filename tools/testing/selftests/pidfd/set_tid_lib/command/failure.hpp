@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_FAILURE_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_FAILURE_HPP
 
+#include "json.hpp"
 #include "../errno.hpp"
 #include "../requirement.hpp"
 
@@ -39,9 +40,10 @@ struct Failure {
 	throw Failure{ std::move(text), error, std::move(explanation) };
 }
 
+/* Its text may have what somebody else has chosen: a path, a line of a list. */
 inline void print_failure(const Failure &failure)
 {
-	fprintf(stderr, "set_tid: %s", failure.text.c_str());
+	fprintf(stderr, "set_tid: %s", escape_bytes(failure.text).c_str());
 	if (failure.error)
 		fprintf(stderr, " (%s)", errno_name(failure.error));
 	fputc('\n', stderr);

@@ -9,14 +9,17 @@
 #include "inside.hpp"
 #include "../fd.hpp"
 #include "../pids.hpp"
+#include "../shared.hpp"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <set>
 #include <string>
@@ -25,6 +28,7 @@
 /* What crit says of a file, as JSON. Standard error is the user's. */
 inline std::string crit_decode(const std::string &image)
 {
+	const Shared<std::atomic<int>> no_exec;
 	int ends[2];
 	std::string text;
 	char part[4096];
@@ -41,14 +45,15 @@ inline std::string crit_decode(const std::string &image)
 	if (!crit) {
 		dup2(to.get(), STDOUT_FILENO);
 		execlp("crit", "crit", "decode", "-i", image.c_str(), nullptr);
-		_exit(errno == ENOENT ? 127 : 126);
+		*no_exec = errno;
+		_exit(1);
 	}
 	to.reset();
 	while ((n = read(from.get(), part, sizeof(part))) > 0)
 		text.append(part, n);
 	if (const int error = wait_for(crit, &status))
 		fail("cannot wait for crit", error);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+	if (*no_exec == ENOENT)
 		fail("--criu-images needs crit, which comes with CRIU");
 	if (status)
 		fail("crit cannot read " + image);

@@ -5,55 +5,82 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_INSIDE_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_INSIDE_HPP
 
+#include "../clock.hpp"
 #include "../fd.hpp"
+#include "../process.hpp"
 #include "../shared.hpp"
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 
-/* Without a pidfd, which a seccomp filter may hide like clone3(). Returns 0 or an errno. */
-inline int wait_for(pid_t child, int *status)
+/* Whoever is in the namespace may stop our process there, which needs far less time. */
+constexpr int inside_limit_ms = 5000;
+
+/*
+ * Without a pidfd, which a seccomp filter may hide like clone3(). limit_ms: 0 for none.
+ * Returns 0 or an errno, ETIMEDOUT if the child is still there.
+ */
+inline int wait_for(pid_t child, int *status, int limit_ms = 0)
 {
-	while (waitpid(child, status, 0) < 0)
-		if (errno != EINTR)
+	const uint64_t end = now_ns() + uint64_t(limit_ms) * 1000000;
+
+	for (;;) {
+		const pid_t ended = waitpid(child, status, limit_ms ? WNOHANG : 0);
+
+		if (ended > 0)
+			return 0;
+		if (ended < 0 && errno != EINTR)
 			return errno;
-	return 0;
+		if (limit_ms && now_ns() > end)
+			return ETIMEDOUT;
+		if (!ended)
+			usleep(100);
+	}
 }
 
 /* Runs fn() in a child. It is fork(), which is there where clone3() is not. */
-template <typename Fn> int run_and_wait(Fn fn)
+template <typename Fn> int run_and_wait(int limit_ms, Fn fn)
 {
 	const pid_t child = fork();
 
 	if (child < 0)
 		return errno;
 	if (!child) {
+		die_with_parent();
 		fn();
 		_exit(0);
 	}
-	return wait_for(child, nullptr);
+	const int error = wait_for(child, nullptr, limit_ms);
+	if (error != ETIMEDOUT)
+		return error;
+	/* It ends even if it is stopped; a tracer may keep it as a zombie. */
+	kill(child, SIGKILL);
+	wait_for(child, nullptr, limit_ms);
+	return error;
 }
 
 /*
  * Runs fn() in a process in a PID namespace. Returns what it returns, which is not
- * negative, or a negative errno. Whoever may enter a namespace may not come back to his
- * own: so it is a child that enters.
+ * negative, or a negative errno: ENOMEM if the namespace has lost its init. Whoever may
+ * enter a namespace may not come back to his own: so it is a child that enters.
  */
-template <typename Fn> long run_inside(const Fd &ns, Fn fn)
+template <typename Fn> long run_inside(const Fd &ns, Fn fn, int limit_ms = inside_limit_ms)
 {
 	const Shared<std::atomic<long>> result;
 
 	*result = -ECHILD;
-	const int error = run_and_wait([&] {
+	const int error = run_and_wait(3 * limit_ms, [&] {
 		if (setns(ns.get(), CLONE_NEWPID)) {
 			*result = -errno;
 			return;
 		}
-		if (const int error = run_and_wait([&] { *result = fn(); }))
+		if (const int error = run_and_wait(limit_ms, [&] { *result = fn(); }))
 			*result = -error;
 	});
 	return error ? -error : result->load();

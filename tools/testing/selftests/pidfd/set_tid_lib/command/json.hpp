@@ -44,7 +44,8 @@ inline std::string json_string(std::string_view text)
 
 /*
  * Any bytes as printable ASCII. A backslash is escaped as well, so that the bytes can be
- * restored. The trace event set_tid_refused has names in the same form.
+ * restored. The trace event set_tid_refused has names in the same form, but for the space,
+ * which it escapes, too.
  */
 inline std::string escape_bytes(std::string_view bytes)
 {

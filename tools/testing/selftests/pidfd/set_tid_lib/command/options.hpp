@@ -64,8 +64,8 @@ inline constexpr char usage[] =
 	"The exit status is that of COMMAND, 128+N if signal N killed it, 125 if COMMAND\n"
 	"was not run because of an error or a refused request, 126 if COMMAND cannot be\n"
 	"executed, 127 if it was not found. With --check it is 0 if all PIDs are free, 1 if\n"
-	"one is not, 2 if /proc does not show whether they are; with --report, 0 if all have\n"
-	"come back, 1 if one has not, 2 if /proc does not show that.\n"
+	"one is not, 2 if that cannot be told; with --report, 0 if all have come back, 1 if\n"
+	"one has not, 2 if that cannot be told.\n"
 	"\n"
 	"Two namespaces below this one, and a process that is 1, 42 and 31496 in them:\n"
 	"  set_tid --pid 1,42,31496 --new-pidns=2 --report -- sleep 1\n";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The command set_tid: --check, whether requests would be granted now. It asks /proc,
- * not clone3().
+ * The command set_tid: --check, whether requests would be granted now. It has the kernel
+ * look PIDs up, and asks /proc who has them, but does not call clone3().
  */
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_PREFLIGHT_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_PREFLIGHT_HPP
@@ -11,24 +11,30 @@
 #include "inside.hpp"
 #include "json.hpp"
 #include "options.hpp"
+#include "target.hpp"
 #include "tasks.hpp"
 #include "../capability.hpp"
+#include "../errno.hpp"
 #include "../fd.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
+#include "../requirement.hpp"
+#include "../shared.hpp"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <bitset>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -69,74 +75,49 @@ inline bool may_choose_in(const Fd &ns)
 	return capable;
 }
 
-/* Since Linux 6.14 each PID namespace has its own pid_max. */
-inline bool has_own_pid_max()
-{
-	struct utsname name;
-	int major = 0, minor = 0;
-
-	uname(&name);
-	sscanf(name.release, "%d.%d", &major, &minor);
-	return major > 6 || (major == 6 && minor >= 14);
-}
+/* What shows only inside of a PID namespace. */
+struct Inside {
+	int error = 0; /* why nobody could look */
+	long pid_max = -1;
+	std::set<pid_t> in_use; /* those that were asked about */
+};
 
 /*
- * kernel.pid_max of a namespace, or a negative number. It shows only inside, so a process
- * has to be there for a moment.
+ * The kernel looks numbers up for whoever is in the namespace, and pid_max is read there:
+ * since Linux 6.14 each has its own. For another namespace than the caller's a process is
+ * in it for a moment.
  */
-inline long pid_max_in(const Fd &ns)
+inline Inside look_inside(const Fd &ns, const std::set<pid_t> &pids)
 {
-	const bool here = ns_number(ns) == own_ns_number("pid") || !has_own_pid_max();
+	constexpr size_t limit = 4194304; /* PID_MAX_LIMIT */
+	struct Seen {
+		std::atomic<long> pid_max;
+		std::bitset<limit> in_use;
+	};
+	const Shared<Seen> seen;
+	const bool here = ns_number(ns) == own_ns_number("pid");
+	Inside inside;
 
-	return here ? pid_max() : run_inside(ns, pid_max);
-}
+	auto look = [&] {
+		const Fd any(eventfd(0, EFD_CLOEXEC));
 
-/* Opens the PID namespace of --enter, or the caller's; level is set to its own. */
-inline Fd open_target(const Options &options, int &level)
-{
-	const std::string process =
-		"/proc/" + (options.enter ? std::to_string(*options.enter) : "self") + "/";
-	Fd ns(open((process + "ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
-
-	if (!ns.valid())
-		fail("cannot open " + process + "ns/pid" +
-			     (errno == ENOENT ? ": there is no such process, or no /proc" : ""),
-		     errno);
-	level = static_cast<int>(nspids(process + "status").size()) - 1;
-	if (level < 0)
-		fail("cannot read PIDs: is /proc mounted?");
-	return ns;
-}
-
-/* The line about /proc in mountinfo: by its number, as names there can be anything. */
-inline std::string proc_mount()
-{
-	static const std::string key = "mnt_id:\t";
-	const Fd proc(open("/proc", O_PATH | O_CLOEXEC));
-	const std::string info = read_file("/proc/self/fdinfo/" + std::to_string(proc.get())),
-			  mounts = "\n" + read_file("/proc/self/mountinfo");
-	const size_t at = info.find(key);
-
-	if (at == info.npos)
-		return "";
-	const std::string id = std::to_string(atol(info.c_str() + at + key.size()));
-	const size_t line = mounts.find("\n" + id + " ");
-	return line == mounts.npos ? "" :
-				     mounts.substr(line + 1, mounts.find('\n', line + 1) - line);
-}
-
-/*
- * Some processes may not be shown. A capability helps against hidepid only if it is one
- * in the user namespaces of all others, that is in the initial one.
- */
-inline bool proc_hides_processes()
-{
-	constexpr NsNumber initial_user_ns = 0xEFFFFFFD;
-	const std::string mount = proc_mount();
-	const bool sees_all = has_capability(CAP_SYS_PTRACE) &&
-			      own_ns_number("user") == initial_user_ns;
-
-	return mount.empty() || (mount.find("hidepid=") != mount.npos && !sees_all);
+		for (pid_t pid : pids)
+			if (pid > 0 && static_cast<size_t>(pid) < limit)
+				seen->in_use[pid] = (here || pid != getpid()) &&
+						    pid_in_use(pid, any);
+		seen->pid_max = pid_max();
+		return 0;
+	};
+	const int per_pid_us = 100;
+	const int limit_ms = inside_limit_ms + pids.size() * per_pid_us / 1000;
+	inside.error = -(here ? look() : run_inside(ns, look, limit_ms));
+	if (inside.error)
+		return inside;
+	inside.pid_max = seen->pid_max;
+	for (pid_t pid : pids)
+		if (pid > 0 && static_cast<size_t>(pid) < limit && seen->in_use[pid])
+			inside.in_use.insert(pid);
+	return inside;
 }
 
 /* One PID that is asked for, and what speaks against it. */
@@ -144,15 +125,14 @@ struct Verdict {
 	enum State { free, taken, bad, cannot_tell } state;
 	std::string reason;
 	std::string text;
-	const Holder *holder = nullptr;
+	std::optional<NamedHolder> holder;
 };
 
 class Preflight {
 public:
-	explicit Preflight(const Options &options)
-		: levels_(look_at_levels(open_target(options, level_))),
-		  hidden_(proc_hides_processes()), holders_(ns_numbers(), level_),
-		  restored_(options.report)
+	Preflight(const Options &options, const std::vector<Wanted> &requests)
+		: levels_(look_at_levels(open_target(options, level_), requests)),
+		  holders_(ns_numbers(), level_), restored_(options.report)
 	{
 	}
 
@@ -166,27 +146,33 @@ public:
 	/* After a restore: does one process or thread have all PIDs of the request? */
 	Verdict compare(const Wanted &wanted, size_t i)
 	{
-		const Holder *innermost = holders_.find(level_, wanted.pids[0]);
-		const Holder *holder = holders_.find(level_ - static_cast<int>(i), wanted.pids[i]);
+		const std::optional<Holder> found =
+			holders_.find(level_ - static_cast<int>(i), wanted.pids[i]);
 
-		if (!holder)
+		if (!found)
 			return nobody(judge(i, wanted.pids[i]));
-		const std::string who = in_words(*holder);
-		const bool leads = holder->kind == Holder::group || holder->kind == Holder::session;
+		const NamedHolder holder(*found);
+		const bool leads = holder.kind == Holder::group || holder.kind == Holder::session;
 		if (leads && !wanted.leads_only)
-			return { Verdict::bad, "missing", who, holder };
-		if (i && (!innermost || innermost->pid != holder->pid))
-			return { Verdict::bad, "another", "another " + who, holder };
+			return { Verdict::bad, "missing", holder.in_words(), holder };
+		if (i) {
+			const std::optional<Holder> innermost =
+				holders_.find(level_, wanted.pids[0]);
+
+			if (!innermost || innermost->pid != holder.pid)
+				return { Verdict::bad, "another", "another " + holder.in_words(),
+					 holder };
+		}
 		/* It may have been one before, or have ended since. */
-		if (holder->kind == Holder::zombie)
-			return { Verdict::cannot_tell, "zombie", who, holder };
-		return { Verdict::taken, "there", who, holder };
+		if (holder.kind == Holder::zombie)
+			return { Verdict::cannot_tell, "zombie", holder.in_words(), holder };
+		return { Verdict::taken, "there", holder.in_words(), holder };
 	}
 
 	/* kernel.pid_max of a level, or a negative number if that is not known. */
-	long pid_max_at(int level) const { return levels_[level_ - level].pid_max; }
+	long pid_max_at(int level) const { return levels_[level_ - level].inside.pid_max; }
 
-	/* The highest PID that is asked for at each level. */
+	/* The highest PID at each level of those that may be asked for. */
 	const std::map<int, pid_t> &highest() const { return highest_; }
 
 private:
@@ -194,10 +180,10 @@ private:
 	static Verdict nobody(const Verdict &before)
 	{
 		if (before.state == Verdict::taken)
-			return { Verdict::cannot_tell, "hidden", before.text };
+			return { Verdict::cannot_tell, "hidden", before.text, {} };
 		if (before.state == Verdict::cannot_tell)
 			return before;
-		return { Verdict::free, "missing", "nobody has it" };
+		return { Verdict::free, "missing", "nobody has it", {} };
 	}
 
 	Verdict judge(size_t i, pid_t pid)
@@ -205,63 +191,51 @@ private:
 		const int level = level_ - static_cast<int>(i);
 
 		if (level < 0 && from_initial_ns())
-			return { Verdict::bad, "too-many-pids", "there is no level for it" };
-		if (i >= levels_.size())
-			return { Verdict::cannot_tell, "hidden",
-				 "the namespace is outside of the caller's" };
+			return bad("too-many-pids", "there is no level for it");
+		if (level < 0 || i >= levels_.size())
+			return cannot_tell("the namespace is outside of the caller's");
 		const Level &in = levels_[i];
-		if (pid < 1 || (in.pid_max > 0 && pid >= in.pid_max))
-			return { Verdict::bad, "out-of-range", "not between 1 and pid_max - 1" };
+		if (pid < 1 || (in.inside.pid_max > 0 && pid >= in.inside.pid_max))
+			return bad("out-of-range", "not between 1 and pid_max - 1");
 		if (!restored_ && !in.may_choose)
-			return { Verdict::bad, "no-capability",
-				 "the caller has no capability in the user namespace that owns it" };
+			return bad(
+				"no-capability",
+				"the caller has no capability in the user namespace that owns it");
 		highest_[level] = std::max(highest_[level], pid);
-		if (const Holder *holder = holders_.find(level, pid))
-			return { Verdict::taken, "in-use", in_words(*holder), holder };
+		if (const std::optional<Holder> found = holders_.find(level, pid)) {
+			const NamedHolder holder(*found);
+
+			return { Verdict::taken, "in-use", holder.in_words(), holder };
+		}
 		if (!asked_.insert({ level, pid }).second && !restored_)
-			return { Verdict::taken, "in-use", "asked for twice" };
-		if (in.own && pid_in_use(pid))
-			return { Verdict::taken, "in-use", "somebody that /proc does not show" };
-		if (holders_.is_unclear(level, pid))
-			return { Verdict::cannot_tell, "hidden",
-				 "a process with this PID may be there, or in another namespace" };
-		if (hidden_)
-			return { Verdict::cannot_tell, "hidden",
-				 "/proc hides processes (hidepid)" };
-		if (holders_.incomplete())
-			return { Verdict::cannot_tell, "hidden", "a process cannot be looked at" };
-		if (!holders_.has_init(level))
-			return { Verdict::bad, "lost-init", "the namespace has no init" };
-		if (in.pid_max < 0)
-			return { Verdict::cannot_tell, "hidden", "pid_max cannot be read there" };
-		return { Verdict::free, "free", "free" };
+			return taken("asked for twice");
+		if (in.inside.in_use.count(pid))
+			return taken("somebody; /proc does not say who");
+		if (in.inside.error == ENOMEM)
+			return bad("lost-init", "the namespace has no init");
+		if (in.inside.error)
+			return cannot_tell(std::string("nobody can look there (") +
+					   errno_name(in.inside.error) + ")");
+		return { Verdict::free, "free", "free", {} };
 	}
 
-	static std::string in_words(const Holder &holder)
+	static Verdict taken(std::string text)
 	{
-		const std::string comm = holder.comm(), line = holder.command_line();
-		const std::string who = std::to_string(holder.pid) + " \"" + comm + "\"" +
-					(line.empty() ? "" : " (" + line + ")");
-
-		switch (holder.kind) {
-		case Holder::process:
-			return "process " + who;
-		case Holder::exited_leader:
-			return "process " + who + ", whose first thread has exited";
-		case Holder::thread:
-			return "thread " + who + " of process " + std::to_string(holder.tgid);
-		case Holder::zombie:
-			return "zombie " + who + ", until its parent waits for it";
-		default:
-			return std::string("only a ") + holder.name() + ": process " + who +
-			       " is in it";
-		}
+		return { Verdict::taken, "in-use", std::move(text), {} };
+	}
+	static Verdict bad(std::string reason, std::string text)
+	{
+		return { Verdict::bad, std::move(reason), std::move(text), {} };
+	}
+	static Verdict cannot_tell(std::string text)
+	{
+		return { Verdict::cannot_tell, "hidden", std::move(text), {} };
 	}
 
 	struct Level {
 		NsNumber ns;
-		long pid_max;
-		bool may_choose, own;
+		bool may_choose;
+		Inside inside;
 	};
 
 	/* Level 0 is that of the machine, and not only what a container's /proc shows. */
@@ -271,15 +245,24 @@ private:
 	}
 
 	/* From the target outwards, as far as the kernel shows them: to the caller's own. */
-	static std::vector<Level> look_at_levels(Fd ns)
+	static std::vector<Level> look_at_levels(Fd ns, const std::vector<Wanted> &requests)
 	{
-		const NsNumber own = own_ns_number("pid");
 		std::vector<Level> levels;
 
 		for (; ns.valid(); ns = Fd(ioctl(ns.get(), NS_GET_PARENT)))
-			levels.push_back({ ns_number(ns), pid_max_in(ns), may_choose_in(ns),
-					   ns_number(ns) == own });
+			levels.push_back({ ns_number(ns), may_choose_in(ns),
+					   look_inside(ns, wanted_at(requests, levels.size())) });
 		return levels;
+	}
+	/* The ith PIDs of all requests. */
+	static std::set<pid_t> wanted_at(const std::vector<Wanted> &requests, size_t i)
+	{
+		std::set<pid_t> pids;
+
+		for (const Wanted &wanted : requests)
+			if (i < wanted.pids.size())
+				pids.insert(wanted.pids[i]);
+		return pids;
 	}
 	std::vector<NsNumber> ns_numbers() const
 	{
@@ -292,33 +275,18 @@ private:
 
 	int level_ = 0;
 	std::vector<Level> levels_;
-	bool hidden_;
 	Holders holders_;
 	std::map<int, pid_t> highest_;
 	std::set<std::pair<int, pid_t>> asked_;
 	const bool restored_;
 };
 
-inline std::string holder_json(const Verdict &verdict)
-{
-	if (!verdict.holder)
-		return "null";
-	const Holder &holder = *verdict.holder;
-
-	return JsonObject{}
-		.add("kind", json_string(holder.name()))
-		.add("pid", holder.pid)
-		.add("tgid", holder.tgid)
-		.add("comm", json_string(holder.comm()))
-		.add("command_line", json_string(holder.command_line()))
-		.text();
-}
-
 /* The requests of --check, as they are judged. */
 class CheckReport {
 public:
 	/* besides: how many more PIDs may be needed, above the highest. */
-	CheckReport(Preflight &preflight, long besides) : preflight_(preflight), besides_(besides)
+	CheckReport(Preflight &preflight, long besides, bool as_json)
+		: preflight_(preflight), besides_(besides), as_json_(as_json)
 	{
 	}
 
@@ -338,18 +306,24 @@ public:
 			char line[64];
 
 			counts_[verdict.state]++;
-			snprintf(line, sizeof(line), "%5d  %9d  ", level, pids[i]);
-			text_ += line + verdict.text + '\n';
+			if (!as_json_) {
+				snprintf(line, sizeof(line), "%5d  %9d  ", level, pids[i]);
+				text_ += line + verdict.text + '\n';
+				continue;
+			}
 			levels.push_back(JsonObject{}
 						 .add("level", std::to_string(level))
 						 .add("pid", std::to_string(pids[i]))
 						 .add("state", json_string(names[verdict.state]))
 						 .add("reason", json_string(verdict.reason))
-						 .add("holder", holder_json(verdict))
+						 .add("holder", verdict.holder ?
+									verdict.holder->json() :
+									"null")
 						 .add("text", json_string(verdict.text))
 						 .text());
 		}
-		requests_.push_back(json_array(levels));
+		if (as_json_)
+			requests_.push_back(json_array(levels));
 	}
 
 	int exit_status()
@@ -361,7 +335,10 @@ public:
 		return counts_[Verdict::cannot_tell] ? exit_cannot_tell : exit_all_free;
 	}
 
-	std::string text()
+	std::string text() { return as_json_ ? json() : words(); }
+
+private:
+	std::string words()
 	{
 		std::string all = std::string("level        PID  ") +
 				  (preflight_.restored() ? "has" : "is") + '\n' + text_;
@@ -370,7 +347,7 @@ public:
 			return all;
 		for (const auto &[level, pid] : preflight_.highest())
 			all += "level " + std::to_string(level) + ": the highest is " +
-			       std::to_string(pid) + advice(level, floor(pid)) + '\n';
+			       std::to_string(pid) + advice(level, pid) + '\n';
 		return all;
 	}
 	std::string json()
@@ -380,11 +357,14 @@ public:
 		std::vector<std::string> highest;
 
 		for (const auto &[level, pid] : preflight_.highest())
-			highest.push_back(JsonObject{}
-						  .add("level", level)
-						  .add("pid", pid)
-						  .add("pid_min", floor(pid))
-						  .text());
+			highest.push_back(
+				JsonObject{}
+					.add("level", std::to_string(level))
+					.add("pid", std::to_string(pid))
+					.add("pid_min", has_room(level, pid) ?
+								std::to_string(floor(pid)) :
+								"null")
+					.text());
 		JsonObject all;
 
 		all.add("result", json_string(results[exit_status()]));
@@ -394,26 +374,32 @@ public:
 		return all.text() + '\n';
 	}
 
-private:
 	/* The kernel.pid_min above all of them, and above what CRIU needs besides. */
 	long floor(pid_t highest) const
 	{
 		return std::max<long>(highest, besides_ ? 300 : 0) + besides_ + 1;
 	}
 
-	std::string advice(int level, long floor) const
+	/* Does that leave enough PIDs below pid_max? */
+	bool has_room(int level, long highest) const
 	{
 		const long pid_max = preflight_.pid_max_at(level);
 
+		return pid_max < 0 || floor(highest) <= pid_max - 300;
+	}
+
+	std::string advice(int level, long highest) const
+	{
 		if (pid_min() < 0)
 			return "";
-		if (pid_max > 0 && floor > pid_max - 300)
+		if (!has_room(level, highest))
 			return ", too high for --pid-min, which leaves 300 below pid_max";
-		return ", --pid-min " + std::to_string(floor) + " keeps them free";
+		return ", --pid-min " + std::to_string(floor(highest)) + " keeps them free";
 	}
 
 	Preflight &preflight_;
-	long besides_;
+	const long besides_;
+	const bool as_json_;
 	std::string text_;
 	std::vector<std::string> requests_;
 	std::map<int, int> counts_;
@@ -436,9 +422,14 @@ inline std::vector<Wanted> read_requests(FILE *file)
 		if (!text.empty())
 			requests.push_back({ parse_pids(text) });
 	}
+	const int error = errno;
 	free(line);
-	if (ferror(file))
-		fail("cannot read standard input", errno);
+	/* Without memory there is an error, but not in ferror(). */
+	if (!feof(file))
+		fail("cannot read standard input", error);
+	/* Who has made a list, and has lost it, is not told that all is well. */
+	if (requests.empty())
+		fail("standard input has no PIDs");
 	return requests;
 }
 

@@ -14,14 +14,13 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,37 +65,67 @@ struct Holder {
 						     "zombie",	"group",	 "session" };
 		return names[kind];
 	}
+};
 
+/* A holder with its names, which are read once: all that is said of it agrees. */
+struct NamedHolder : Holder {
 	/* Any bytes, escaped: whoever runs there has chosen them. */
-	std::string comm() const
-	{
-		const std::string text = read_file(directory() + "comm");
+	std::string comm, command_line;
 
-		return escape_bytes(text.substr(0, text.size() - text.ends_with('\n')));
+	explicit NamedHolder(const Holder &holder) : Holder(holder)
+	{
+		const std::string directory =
+			"/proc/" + std::to_string(tgid) + "/task/" + std::to_string(pid) + "/";
+		const std::string name = read_start(directory + "comm", most);
+		std::string line = read_start(directory + "cmdline", most + 2);
+		const bool whole = line.size() < most + 2;
+
+		comm = escape_bytes(name.substr(0, name.size() - name.ends_with('\n')));
+		while (whole && line.ends_with('\0'))
+			line.pop_back();
+		std::replace(line.begin(), line.end(), '\0', ' ');
+		command_line =
+			escape_bytes(line.substr(0, most)) + (line.size() > most ? "..." : "");
 	}
-	std::string command_line() const
-	{
-		std::string text = read_file(directory() + "cmdline");
 
-		while (!text.empty() && text.back() == '\0')
-			text.pop_back();
-		std::replace(text.begin(), text.end(), '\0', ' ');
-		return escape_bytes(text.substr(0, most)) + (text.size() > most ? "..." : "");
+	std::string in_words() const
+	{
+		const std::string who = std::to_string(pid) + " \"" + comm + "\"" +
+					(command_line.empty() ? "" : " (" + command_line + ")");
+
+		switch (kind) {
+		case process:
+			return "process " + who;
+		case exited_leader:
+			return "process " + who + ", whose first thread has exited";
+		case thread:
+			return "thread " + who + " of process " + std::to_string(tgid);
+		case zombie:
+			return "zombie " + who + ", until its parent waits for it";
+		default:
+			return std::string("only a ") + name() + ": process " + who + " is in it";
+		}
+	}
+
+	std::string json() const
+	{
+		return JsonObject{}
+			.add("kind", json_string(name()))
+			.add("pid", pid)
+			.add("tgid", tgid)
+			.add("comm", json_string(comm))
+			.add("command_line", json_string(command_line))
+			.text();
 	}
 
 private:
-	/* A command line may be megabytes. */
+	/* A process can make a command line of terabytes. */
 	static constexpr size_t most = 200;
-
-	std::string directory() const
-	{
-		return "/proc/" + std::to_string(tgid) + "/task/" + std::to_string(pid) + "/";
-	}
 };
 
 /*
- * Who has which PID in a PID namespace and in those around it. Level 0 is the namespace
- * that /proc belongs to, and everybody that /proc shows is in it.
+ * Who has which PID in a PID namespace and in those around it, as far as /proc shows it.
+ * Level 0 is the namespace that /proc belongs to, and everybody that /proc shows is in it.
  */
 class Holders {
 public:
@@ -106,152 +135,115 @@ public:
 	{
 		Pids processes;
 
-		incomplete_ = !numbers_in("/proc", processes) || processes.empty();
-		for (pid_t tgid : processes)
-			add_process(tgid);
-	}
+		numbers_in("/proc", processes);
+		for (pid_t tgid : processes) {
+			const std::vector<NsNumber> &in = namespaces_of(tgid);
+			Pids threads;
 
-	const Holder *find(int level, pid_t pid) const
-	{
-		const auto it = holders_.find({ level, pid });
-
-		return it == holders_.end() ? nullptr : &it->second;
-	}
-	/* Somebody has it in a namespace at that level, which may be this one. */
-	bool is_unclear(int level, pid_t pid) const { return unclear_.count({ level, pid }); }
-
-	/* Something is there that cannot be looked at. */
-	bool incomplete() const { return incomplete_; }
-
-	/* There is an init, and it is not about to end. */
-	bool has_init(int level) const { return !level || inits_.count(level); }
-
-private:
-	/* The namespaces that a process is in, from level 0 inwards; 0 for one not known. */
-	std::vector<NsNumber> namespaces_of(const std::string &directory, size_t levels)
-	{
-		Fd ns(open((directory + "ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
-		const NsNumber own = ns.valid() ? ns_number(ns) : 0;
-		auto &known = outwards_[own];
-
-		if (own && known.empty())
-			known = ns_numbers(std::move(ns));
-		std::vector<NsNumber> inwards(known.begin(), known.end());
-		inwards.resize(levels);
-		std::reverse(inwards.begin(), inwards.end());
-		return inwards;
-	}
-
-	void add_process(pid_t tgid)
-	{
-		const std::string directory = "/proc/" + std::to_string(tgid) + "/";
-		std::vector<NsNumber> in;
-		Pids threads;
-
-		/* Its own listing may be empty because something else is mounted there. */
-		if (!numbers_in(directory + "task", threads) || threads.empty())
-			cannot_look_at(directory, tgid);
-
-		for (pid_t tid : threads) {
-			const std::string task = directory + "task/" + std::to_string(tid) + "/";
-			const std::string status = read_file(task + "status");
-			const Pids pids = pids_in(status, "NSpid:");
-
-			if (pids.empty()) {
-				cannot_look_at(task, tid);
-				continue;
-			}
-			if (in.empty())
-				in = namespaces_of(directory, pids.size());
-			const bool ended = has_ended(status), leads = tid == tgid;
-			const Holder::Kind kind = ended && leads && threads.size() > 1 ?
-							  Holder::exited_leader :
-						  ended ? Holder::zombie :
-						  leads ? Holder::process :
-							  Holder::thread;
-			add(in, pids, { kind, tid, tgid });
-			add(in, pids_in(status, "NSpgid:"), { Holder::group, tid, tgid });
-			add(in, pids_in(status, "NSsid:"), { Holder::session, tid, tgid });
-			/* The first thread may have exited, and another one be the init. */
-			const Pids tgids = pids_in(status, "NStgid:");
-			if (!ended && std::count(tgids.begin(), tgids.end(), 1) &&
-			    !is_exiting(task))
-				add_init(in, tgids);
+			numbers_in(directory(tgid) + "task", threads);
+			for (pid_t tid : threads)
+				look_at(tgid, tid, in, holders_);
 		}
 	}
 
-	/* Unless it has gone meanwhile. */
-	void cannot_look_at(const std::string &directory, pid_t pid)
+	/* As it is now: the one that had it may have ended since, or be a zombie. */
+	std::optional<Holder> find(int level, pid_t pid)
 	{
-		if (access(directory.c_str(), F_OK))
+		const auto before = holders_.find({ level, pid });
+		Found now;
+
+		if (before == holders_.end())
+			return {};
+		const Holder &holder = before->second;
+		look_at(holder.tgid, holder.pid, namespaces_of(holder.tgid), now);
+		const auto again = now.find({ level, pid });
+		if (again == now.end())
+			return {};
+		return again->second;
+	}
+
+private:
+	using Found = std::map<std::pair<int, pid_t>, Holder>;
+
+	static std::string directory(pid_t tgid) { return "/proc/" + std::to_string(tgid) + "/"; }
+
+	/* The namespaces that a process is in, from its own outwards, as far as they show. */
+	const std::vector<NsNumber> &namespaces_of(pid_t tgid)
+	{
+		Fd ns(open((directory(tgid) + "ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
+		auto &known = outwards_[ns.valid() ? ns_number(ns) : 0];
+
+		if (ns.valid() && known.empty())
+			known = ns_numbers(std::move(ns));
+		return known;
+	}
+
+	/* Adds what one thread has: PIDs, and those of its group and session. */
+	void look_at(pid_t tgid, pid_t tid, const std::vector<NsNumber> &in, Found &found) const
+	{
+		const std::string task = directory(tgid) + "task/" + std::to_string(tid) + "/";
+		const std::string status = read_file(task + "status");
+		const Pids pids = pids_in(status, "NSpid:");
+
+		/* It has ended, or that is not /proc: something is mounted there. */
+		if (pids.empty() || pids.back() != tid)
 			return;
-		unclear_.insert({ 0, pid });
-		incomplete_ = true;
+		const bool ended = has_ended(status), leads = tid == tgid;
+		const Holder::Kind kind = ended && leads && has_threads(tgid) ?
+						  Holder::exited_leader :
+					  ended ? Holder::zombie :
+					  leads ? Holder::process :
+						  Holder::thread;
+		add(in, pids, { kind, tid, tgid }, found);
+		add(in, pids_in(status, "NSpgid:"), { Holder::group, tid, tgid }, found);
+		add(in, pids_in(status, "NSsid:"), { Holder::session, tid, tgid }, found);
+	}
+
+	static bool has_threads(pid_t tgid)
+	{
+		Pids threads;
+
+		numbers_in(directory(tgid) + "task", threads);
+		return threads.size() > 1;
 	}
 
 	static bool has_ended(const std::string &status)
 	{
-		const size_t at = status.find("\nState:\t");
+		static const std::string key = "\nState:\t";
+		const size_t at = status.find(key), state = at + key.size();
 
-		return at != status.npos && (status[at + 8] == 'Z' || status[at + 8] == 'X');
+		return at != status.npos && state < status.size() &&
+		       (status[state] == 'Z' || status[state] == 'X');
 	}
 
-	/* PF_EXITING, in the ninth field: an init takes nobody any more from then on. */
-	static bool is_exiting(const std::string &task)
+	/* The PIDs of the holder that are in one of the namespaces that are asked about. */
+	void add(const std::vector<NsNumber> &in, const Pids &pids, const Holder &holder,
+		 Found &found) const
 	{
-		const std::string stat = read_file(task + "stat");
-		const size_t at = stat.rfind(") ");
-		unsigned int flags = 0;
+		const int own_level = static_cast<int>(pids.size()) - 1;
 
-		if (at != stat.npos)
-			sscanf(stat.c_str() + at, ") %*c %*d %*d %*d %*d %*d %u", &flags);
-		return flags & 4;
-	}
+		for (int level = 0; level <= std::min(level_, own_level); level++) {
+			const NsNumber asked = at(namespaces_, level_ - level);
+			const pid_t pid = pids[own_level - level];
 
-	/* Which levels these PIDs are of that are asked about: calls fn(level, PID, clear). */
-	template <typename Fn>
-	void each_level(const std::vector<NsNumber> &in, const Pids &pids, Fn fn) const
-	{
-		for (int level = 0; level <= level_ && level < static_cast<int>(pids.size());
-		     level++) {
-			const size_t outwards = level_ - level;
-			const pid_t pid = pids[pids.size() - 1 - level];
-			const NsNumber asked =
-				outwards < namespaces_.size() ? namespaces_[outwards] : 0;
-			const NsNumber its = level ? in[level] : asked;
-
-			if (pid > 0 && (!level || !asked || !its || asked == its))
-				fn(level, pid, !level || (asked && its));
-		}
-	}
-	void add(const std::vector<NsNumber> &in, const Pids &pids, const Holder &holder)
-	{
-		each_level(in, pids, [&](int level, pid_t pid, bool clear) {
-			if (!clear) {
-				unclear_.insert({ level, pid });
-				return;
-			}
-			const auto [it, added] = holders_.insert({ { level, pid }, holder });
-
+			/* 0: its group or session is further out. */
+			if (pid <= 0 || (level && (!asked || asked != at(in, own_level - level))))
+				continue;
+			const auto [it, added] = found.insert({ { level, pid }, holder });
 			if (!added && holder.kind < it->second.kind)
 				it->second = holder;
-		});
+		}
 	}
-	void add_init(const std::vector<NsNumber> &in, const Pids &pids)
+	/* The namespace so many levels further out, or 0. */
+	static NsNumber at(const std::vector<NsNumber> &namespaces, size_t outwards)
 	{
-		each_level(in, pids, [&](int level, pid_t pid, bool) {
-			if (pid == 1)
-				inits_.insert(level);
-		});
+		return outwards < namespaces.size() ? namespaces[outwards] : 0;
 	}
 
-	std::vector<NsNumber> namespaces_;
-	int level_;
-	std::map<std::pair<int, pid_t>, Holder> holders_;
-	std::set<std::pair<int, pid_t>> unclear_;
-	std::set<int> inits_;
-	bool incomplete_ = false;
+	const std::vector<NsNumber> namespaces_;
+	const int level_;
 	std::map<NsNumber, std::vector<NsNumber>> outwards_;
+	Found holders_;
 };
 
 #endif /* SELFTESTS_PIDFD_SET_TID_COMMAND_TASKS_HPP */
