@@ -87,6 +87,15 @@ int hide_processes(const char *options)
 		       0;
 }
 
+/* Nothing shows of what is in this directory any more. Returns 0 or an errno. */
+int cover(const std::string &path)
+{
+	return unshare(CLONE_NEWNS) || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+			       mount("none", path.c_str(), "tmpfs", 0, nullptr) ?
+		       errno :
+		       0;
+}
+
 /* It prints exactly these lines, below the heading. */
 #define EXPECT_CHECKED(exit_status, lines, command)                       \
 	do {                                                              \
@@ -324,6 +333,13 @@ TEST_F(check, restored_above_a_lowered_pid_max)
 	EXPECT_COMPARED(
 		0, line(0, high, "process " + str(high) + " \"test\" (" + own_command_line() + ")"),
 		"--check", "--report", "--pid", str(high));
+	/* It is there, if /proc does not show it. */
+	const Ran ran = Command({ "--check", "--report", "--pid", str(high) })
+				.before([=] { return cover("/proc/" + str(high)); })
+				.run();
+	EXPECT_TEXT("", ran.err);
+	EXPECT_TEXT("level        PID  has\n" + line(0, high, unnamed), ran.out);
+	EXPECT_EQ(2, ran.status);
 }
 
 /* In images a number may name a group or session and nothing else. */
@@ -624,17 +640,10 @@ TEST_F(check, process_that_cannot_be_looked_at)
 {
 	Spawned held = Request{}.sleeping();
 	const std::string proc = "/proc/" + str(held.child.pid());
-	auto private_mounts = [] {
+	auto covered = [&] { return cover(proc); };
+	auto replaced = [&] {
 		return unshare(CLONE_NEWNS) ||
-		       mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-	};
-	auto cover = [&] {
-		return private_mounts() || mount("none", proc.c_str(), "tmpfs", 0, nullptr) ?
-			       errno :
-			       0;
-	};
-	auto pretend = [&] {
-		return private_mounts() ||
+				       mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
 				       mount("/proc/1", proc.c_str(), nullptr, MS_BIND, nullptr) ?
 			       errno :
 			       0;
@@ -642,11 +651,11 @@ TEST_F(check, process_that_cannot_be_looked_at)
 	const std::string taken = line(0, held.child.pid(), unnamed) + highest(0, held.child.pid());
 
 	EXPECT_CHECKED(1, taken,
-		       Command({ "--check", "--pid", str(held.child.pid()) }).before(cover));
+		       Command({ "--check", "--pid", str(held.child.pid()) }).before(covered));
 	EXPECT_CHECKED(1, taken,
-		       Command({ "--check", "--pid", str(held.child.pid()) }).before(pretend));
+		       Command({ "--check", "--pid", str(held.child.pid()) }).before(replaced));
 	EXPECT_CHECKED(0, line(0, self->host, "free") + highest(0, self->host),
-		       Command({ "--check", "--pid", str(self->host) }).before(cover));
+		       Command({ "--check", "--pid", str(self->host) }).before(covered));
 }
 
 /* Its leader has ended, and who is left in it is not in the namespace. */
@@ -731,27 +740,97 @@ TEST_F(check, command_line_without_end)
 	EXPECT_GT(1000u, ran.out.size());
 }
 
-/* Whoever is root there stops all that comes in. */
+/* The command's own processes have PIDs there: those are free as well. */
+TEST_F(check, own_processes_are_not_in_the_way)
+{
+	const std::string all[] = { str(free_a), str(free_a + 1), str(free_a + 2),
+				    str(free_a + 3) };
+	std::string list, lines;
+
+	for (int level : { 1, 2 })
+		ASSERT_EQ(0, self->chain->run_at(level, [] { return set_last_pid(free_a - 1); })
+				     .child.wait()
+				     .code);
+	for (const std::string &pid : all) {
+		list.append(pid).append(",").append(pid).append("\n");
+		lines += line(1, atol(pid.c_str()), "free") + line(2, atol(pid.c_str()), "free");
+	}
+	EXPECT_CHECKED(0, lines + highest(1, free_a + 3) + highest(2, free_a + 3),
+		       Command({ "--enter", *self->deepest, "--check" }).input(list));
+}
+
+namespace
+{
+/* Whether only its init is in a namespace. */
+bool is_empty(const NsChain &chain)
+{
+	return chain.run_deepest([] { return kill(-1, 0) ? errno : 0; }).child.wait().code == ESRCH;
+}
+
+pid_t parent_of(pid_t pid)
+{
+	return pids_in(read_file("/proc/" + str(pid) + "/status"), "PPid:").at(0);
+}
+} // namespace
+
+/* Whoever is root in a namespace may stop the process that looks there. */
 TEST_F(check, namespace_where_all_are_stopped)
 {
-	Spawned stopper = self->chain->run_at(1, []() -> int {
-		die_with_parent();
-		for (;;)
-			kill(-1, SIGSTOP);
-	});
+	NsChain pod(1);
+	const std::string init = str(pod.init(1).pid());
+	const Command command({ "--enter", init, "--check", "--pid", str(free_a) });
 
-	ASSERT_ERRNO(0, stopper.error);
-	for (int i = 0; i < 3; i++) {
-		const Ran ran = Command({ "--enter", str(stopper.child.pid()), "--check", "--pid",
-					  str(free_a) })
-					.run();
-		const std::string is = ran.status == 2 ? "nobody can look there (ETIMEDOUT)" :
-							 "free";
+	ASSERT_ERRNO(0, pod.error());
+	/* The process calls prctl(), and nobody else. */
+	EXPECT_CHECKED(2, line(1, free_a, "nobody can look there (ETIMEDOUT)") + highest(1, free_a),
+		       Command(command).answered(__NR_prctl, [](int, pid_t caller) {
+			       return kill(caller, SIGSTOP) ? errno : 0;
+		       }));
+	EXPECT_TRUE(is_empty(pod));
+	/* Nor does it stay there if the command is killed meanwhile. */
+	const Ran ran =
+		Command(command)
+			.answered(__NR_prctl,
+				  [](int, pid_t caller) {
+					  kill(caller, SIGSTOP);
+					  return kill(parent_of(parent_of(caller)), SIGKILL) ?
+							 errno :
+							 0;
+				  })
+			.run();
+	EXPECT_EQ(128 + SIGKILL, ran.status);
+	EXPECT_TRUE(wait_until([&] { return is_empty(pod); }));
+}
 
-		EXPECT_TEXT("level        PID  is\n" + line(1, free_a, is) + highest(1, free_a),
-			    ran.out);
-		EXPECT_TRUE(ran.status == 0 || ran.status == 2) TH_LOG("%d", ran.status);
-	}
+/* Without pid_max it is not known which PIDs may be asked for. */
+TEST_F(check, pid_max_that_cannot_be_read)
+{
+	auto hide = [] { return cover("/proc/sys"); };
+	const std::string pid = str(self->host);
+
+	prctl(PR_SET_NAME, "test");
+	EXPECT_CHECKED(2,
+		       line(0, self->host, "pid_max cannot be read there") +
+			       "level 0: the highest is " + pid + "\n",
+		       Command({ "--check", "--pid", pid }).before(hide));
+	EXPECT_CHECKED(1, line(0, 4194304, "not between 1 and pid_max - 1"),
+		       Command({ "--check", "--pid", "4194304" }).before(hide));
+	EXPECT_CHECKED(1,
+		       line(0, getpid(),
+			    "process " + str(getpid()) + " \"test\" (" + own_command_line() + ")") +
+			       "level 0: the highest is " + str(getpid()) + "\n",
+		       Command({ "--check", "--pid", str(getpid()) }).before(hide));
+}
+
+/* Where there is no memory for a process, it is not known whether there is an init. */
+TEST_F(check, namespace_without_memory)
+{
+	/* The first child is there, the one in the namespace is not, nor is the next one. */
+	auto none_from_the_second = [](int nth, pid_t) { return nth ? ENOMEM : 0; };
+
+	EXPECT_CHECKED(2, line(2, free_a, "nobody can look there (ENOMEM)") + highest(2, free_a),
+		       Command({ "--enter", *self->deepest, "--check", "--pid", str(free_a) })
+			       .answered(__NR_clone, none_from_the_second));
 }
 
 /* In a container there may be more levels than its /proc shows. */

@@ -89,8 +89,10 @@ inline bool numbers_in(const std::string &path, Pids &numbers)
  * kill() does not, a session's PID, and one whose last holder is about to free it. Without
  * a descriptor to spare it is kill().
  */
-inline bool pid_in_use(pid_t pid, const Fd &any = Fd(eventfd(0, EFD_CLOEXEC)))
+inline bool pid_in_use(pid_t pid)
 {
+	const Fd any(eventfd(0, EFD_CLOEXEC));
+
 	if (any.valid())
 		return !fcntl(any.get(), F_SETOWN, pid) || errno != ESRCH;
 	return !kill(pid, 0) || errno != ESRCH || !kill(-pid, 0) || errno != ESRCH;

@@ -5,7 +5,6 @@
 #ifndef SET_TID_LIB_SHARED_HPP
 #define SET_TID_LIB_SHARED_HPP
 
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include <new>
@@ -19,7 +18,7 @@ public:
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 		if (mem == MAP_FAILED)
-			abort();
+			throw std::bad_alloc();
 		value_ = new (mem) T{};
 	}
 	Shared(const Shared &) = delete;

@@ -19,7 +19,7 @@
 
 #include <atomic>
 
-/* Whoever is in the namespace may stop our process there, which needs far less time. */
+/* Others may stop our processes, or make them wait. They need far less time. */
 constexpr int inside_limit_ms = 5000;
 
 /*
@@ -44,7 +44,10 @@ inline int wait_for(pid_t child, int *status, int limit_ms = 0)
 	}
 }
 
-/* Runs fn() in a child. It is fork(), which is there where clone3() is not. */
+/*
+ * Runs fn() in a child, which is killed if that takes too long. It is fork(), which is
+ * there where clone3() is not. Returns 0 or an errno.
+ */
 template <typename Fn> int run_and_wait(int limit_ms, Fn fn)
 {
 	const pid_t child = fork();
@@ -52,8 +55,12 @@ template <typename Fn> int run_and_wait(int limit_ms, Fn fn)
 	if (child < 0)
 		return errno;
 	if (!child) {
-		die_with_parent();
-		fn();
+		/* Whatever happens here, it does not go on as its parent. */
+		try {
+			fn();
+		} catch (...) {
+			_exit(1);
+		}
 		_exit(0);
 	}
 	const int error = wait_for(child, nullptr, limit_ms);
@@ -67,7 +74,7 @@ template <typename Fn> int run_and_wait(int limit_ms, Fn fn)
 
 /*
  * Runs fn() in a process in a PID namespace. Returns what it returns, which is not
- * negative, or a negative errno: ENOMEM if the namespace has lost its init. Whoever may
+ * negative, or a negative errno: ESRCH if the namespace has lost its init. Whoever may
  * enter a namespace may not come back to his own: so it is a child that enters.
  */
 template <typename Fn> long run_inside(const Fd &ns, Fn fn, int limit_ms = inside_limit_ms)
@@ -75,14 +82,25 @@ template <typename Fn> long run_inside(const Fd &ns, Fn fn, int limit_ms = insid
 	const Shared<std::atomic<long>> result;
 
 	*result = -ECHILD;
-	const int error = run_and_wait(3 * limit_ms, [&] {
+	int error = run_and_wait(3 * limit_ms, [&] {
+		sigset_t all;
+
+		/* It outlives its parent, so that nobody stays behind in the namespace. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, nullptr);
 		if (setns(ns.get(), CLONE_NEWPID)) {
 			*result = -errno;
 			return;
 		}
-		if (const int error = run_and_wait(limit_ms, [&] { *result = fn(); }))
-			*result = -error;
+		if (const int error = run_and_wait(limit_ms, [&] {
+			    die_with_parent();
+			    *result = fn();
+		    }))
+			*result = error == ENOMEM ? -ESRCH : -error;
 	});
+	/* If there is memory here, it was not memory that was missing there. */
+	if (!error && *result == -ESRCH)
+		error = run_and_wait(limit_ms, [] {});
 	return error ? -error : result->load();
 }
 

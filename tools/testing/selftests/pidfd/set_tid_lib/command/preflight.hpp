@@ -22,11 +22,11 @@
 #include "../shared.hpp"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -75,47 +75,53 @@ inline bool may_choose_in(const Fd &ns)
 	return capable;
 }
 
+/* No pid_max is higher (PID_MAX_LIMIT). */
+constexpr pid_t pid_limit = 4194304;
+
 /* What shows only inside of a PID namespace. */
 struct Inside {
-	int error = 0; /* why nobody could look */
+	int error = 0; /* why nobody could look; ESRCH: it has lost its init */
 	long pid_max = -1;
 	std::set<pid_t> in_use; /* those that were asked about */
 };
 
 /*
- * The kernel looks numbers up for whoever is in the namespace, and pid_max is read there:
- * since Linux 6.14 each has its own. For another namespace than the caller's a process is
- * in it for a moment.
+ * The kernel looks numbers up for whoever is in the namespace (F_SETOWN, which does
+ * nothing else), and pid_max is read there: since Linux 6.14 each has its own. For another
+ * namespace than the caller's a process is in it for a moment.
  */
 inline Inside look_inside(const Fd &ns, const std::set<pid_t> &pids)
 {
-	constexpr size_t limit = 4194304; /* PID_MAX_LIMIT */
 	struct Seen {
 		std::atomic<long> pid_max;
-		std::bitset<limit> in_use;
+		std::bitset<pid_limit> in_use;
 	};
 	const Shared<Seen> seen;
 	const bool here = ns_number(ns) == own_ns_number("pid");
 	Inside inside;
 
 	auto look = [&] {
-		const Fd any(eventfd(0, EFD_CLOEXEC));
-
-		for (pid_t pid : pids)
-			if (pid > 0 && static_cast<size_t>(pid) < limit)
-				seen->in_use[pid] = (here || pid != getpid()) &&
-						    pid_in_use(pid, any);
+		for (pid_t pid : pids) {
+			/* This process has a PID there, too. */
+			if (pid < 1 || pid >= pid_limit || (!here && pid == getpid()))
+				continue;
+			if (!fcntl(ns.get(), F_SETOWN, pid))
+				seen->in_use[pid] = true;
+			else if (errno != ESRCH)
+				return errno;
+		}
 		seen->pid_max = pid_max();
 		return 0;
 	};
 	const int per_pid_us = 100;
 	const int limit_ms = inside_limit_ms + pids.size() * per_pid_us / 1000;
-	inside.error = -(here ? look() : run_inside(ns, look, limit_ms));
+
+	inside.error = abs(here ? look() : run_inside(ns, look, limit_ms));
 	if (inside.error)
 		return inside;
 	inside.pid_max = seen->pid_max;
 	for (pid_t pid : pids)
-		if (pid > 0 && static_cast<size_t>(pid) < limit && seen->in_use[pid])
+		if (pid > 0 && pid < pid_limit && seen->in_use[pid])
 			inside.in_use.insert(pid);
 	return inside;
 }
@@ -150,7 +156,7 @@ public:
 			holders_.find(level_ - static_cast<int>(i), wanted.pids[i]);
 
 		if (!found)
-			return nobody(judge(i, wanted.pids[i]));
+			return nobody(i, wanted.pids[i]);
 		const NamedHolder holder(*found);
 		const bool leads = holder.kind == Holder::group || holder.kind == Holder::session;
 		if (leads && !wanted.leads_only)
@@ -176,13 +182,18 @@ public:
 	const std::map<int, pid_t> &highest() const { return highest_; }
 
 private:
-	/* A PID for which no process or thread has been found, after a restore. */
-	static Verdict nobody(const Verdict &before)
+	/* Of a PID for which no process or thread has been found, after a restore. */
+	Verdict nobody(size_t i, pid_t pid) const
 	{
-		if (before.state == Verdict::taken)
-			return { Verdict::cannot_tell, "hidden", before.text, {} };
-		if (before.state == Verdict::cannot_tell)
-			return before;
+		const int level = level_ - static_cast<int>(i);
+		const bool no_level = level < 0 && from_initial_ns();
+
+		if (!no_level && (level < 0 || i >= levels_.size()))
+			return cannot_tell(outside);
+		if (!no_level && levels_[i].inside.in_use.count(pid))
+			return cannot_tell(unnamed);
+		if (!no_level && levels_[i].inside.error)
+			return cannot_look(levels_[i].inside.error);
 		return { Verdict::free, "missing", "nobody has it", {} };
 	}
 
@@ -193,11 +204,12 @@ private:
 		if (level < 0 && from_initial_ns())
 			return bad("too-many-pids", "there is no level for it");
 		if (level < 0 || i >= levels_.size())
-			return cannot_tell("the namespace is outside of the caller's");
+			return cannot_tell(outside);
 		const Level &in = levels_[i];
-		if (pid < 1 || (in.inside.pid_max > 0 && pid >= in.inside.pid_max))
+		const long end = in.inside.pid_max > 0 ? in.inside.pid_max : pid_limit;
+		if (pid < 1 || pid >= end)
 			return bad("out-of-range", "not between 1 and pid_max - 1");
-		if (!restored_ && !in.may_choose)
+		if (!in.may_choose)
 			return bad(
 				"no-capability",
 				"the caller has no capability in the user namespace that owns it");
@@ -207,17 +219,21 @@ private:
 
 			return { Verdict::taken, "in-use", holder.in_words(), holder };
 		}
-		if (!asked_.insert({ level, pid }).second && !restored_)
+		if (!asked_.insert({ level, pid }).second)
 			return taken("asked for twice");
 		if (in.inside.in_use.count(pid))
-			return taken("somebody; /proc does not say who");
-		if (in.inside.error == ENOMEM)
+			return taken(unnamed);
+		if (in.inside.error == ESRCH)
 			return bad("lost-init", "the namespace has no init");
 		if (in.inside.error)
-			return cannot_tell(std::string("nobody can look there (") +
-					   errno_name(in.inside.error) + ")");
+			return cannot_look(in.inside.error);
+		if (in.inside.pid_max < 0)
+			return cannot_tell("pid_max cannot be read there");
 		return { Verdict::free, "free", "free", {} };
 	}
+
+	static constexpr const char *outside = "the namespace is outside of the caller's";
+	static constexpr const char *unnamed = "somebody; /proc does not say who";
 
 	static Verdict taken(std::string text)
 	{
@@ -230,6 +246,11 @@ private:
 	static Verdict cannot_tell(std::string text)
 	{
 		return { Verdict::cannot_tell, "hidden", std::move(text), {} };
+	}
+	static Verdict cannot_look(int error)
+	{
+		return cannot_tell(std::string("nobody can look there (") + errno_name(error) +
+				   ")");
 	}
 
 	struct Level {
@@ -249,9 +270,12 @@ private:
 	{
 		std::vector<Level> levels;
 
-		for (; ns.valid(); ns = Fd(ioctl(ns.get(), NS_GET_PARENT)))
+		for (; ns.valid(); ns = Fd(ioctl(ns.get(), NS_GET_PARENT))) {
+			const std::set<pid_t> pids = wanted_at(requests, levels.size());
+
 			levels.push_back({ ns_number(ns), may_choose_in(ns),
-					   look_inside(ns, wanted_at(requests, levels.size())) });
+					   pids.empty() ? Inside{} : look_inside(ns, pids) });
+		}
 		return levels;
 	}
 	/* The ith PIDs of all requests. */

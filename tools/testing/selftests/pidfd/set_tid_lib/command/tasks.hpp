@@ -6,12 +6,15 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_COMMAND_TASKS_HPP
 #define SELFTESTS_PIDFD_SET_TID_COMMAND_TASKS_HPP
 
+#include "inside.hpp"
 #include "json.hpp"
 #include "../fd.hpp"
 #include "../file.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
+#include "../shared.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
@@ -67,6 +70,32 @@ struct Holder {
 	}
 };
 
+/*
+ * The start of what a process says its command line is, which may have no end. It can
+ * also make its readers wait for ever: so it is read in a child, and no more are read
+ * after one that had to be given up.
+ */
+inline std::string read_command_line(const std::string &path, size_t most)
+{
+	struct Line {
+		size_t size;
+		char text[512];
+	};
+	static bool given_up;
+	const Shared<Line> line;
+
+	if (given_up)
+		return "";
+	given_up = run_and_wait(inside_limit_ms, [&] {
+			   const std::string text =
+				   read_start(path, std::min(most, sizeof(line->text)));
+
+			   text.copy(line->text, text.size());
+			   line->size = text.size();
+		   }) == ETIMEDOUT;
+	return given_up ? "" : std::string(line->text, line->size);
+}
+
 /* A holder with its names, which are read once: all that is said of it agrees. */
 struct NamedHolder : Holder {
 	/* Any bytes, escaped: whoever runs there has chosen them. */
@@ -77,7 +106,7 @@ struct NamedHolder : Holder {
 		const std::string directory =
 			"/proc/" + std::to_string(tgid) + "/task/" + std::to_string(pid) + "/";
 		const std::string name = read_start(directory + "comm", most);
-		std::string line = read_start(directory + "cmdline", most + 2);
+		std::string line = read_command_line(directory + "cmdline", most + 2);
 		const bool whole = line.size() < most + 2;
 
 		comm = escape_bytes(name.substr(0, name.size() - name.ends_with('\n')));
@@ -119,7 +148,6 @@ struct NamedHolder : Holder {
 	}
 
 private:
-	/* A process can make a command line of terabytes. */
 	static constexpr size_t most = 200;
 };
 
