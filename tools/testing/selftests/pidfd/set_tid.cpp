@@ -33,7 +33,6 @@
 #include "set_tid_lib/command/target.hpp"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -128,12 +127,8 @@ static int count_to_culprit(const Request &request, const Pids &pids, int error)
 /* Late or early: the tool may have been killed before this is called. */
 static void die_with_tool(const Fd &tool)
 {
-	pollfd gone = {};
-
 	die_with_parent();
-	gone.fd = tool.get();
-	gone.events = POLLIN;
-	if (poll(&gone, 1, 0) > 0)
+	if (exits_within(tool, 0))
 		_exit(exit_refused);
 }
 

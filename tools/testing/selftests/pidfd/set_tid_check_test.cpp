@@ -78,22 +78,34 @@ std::string highest(int level, long pid)
 	return highest(level, pid, pid + 1);
 }
 
-/* Has a /proc of its own, which hides processes of other users. Returns 0 or an errno. */
-int hide_processes(const char *options)
+/* Mounts what nobody else sees. Returns 0 or an errno. */
+int mount_privately(const char *source, const std::string &target, const char *type, int flags,
+		    const char *options)
 {
 	return unshare(CLONE_NEWNS) || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
-			       mount("proc", "/proc", "proc", 0, options) ?
+			       mount(source, target.c_str(), type, flags, options) ?
 		       errno :
 		       0;
 }
 
-/* Nothing shows of what is in this directory any more. Returns 0 or an errno. */
+/* Has a /proc of its own, which hides processes of other users. */
+int hide_processes(const char *options)
+{
+	return mount_privately("proc", "/proc", "proc", 0, options);
+}
+
+/* Nothing shows of what is in this directory any more. */
 int cover(const std::string &path)
 {
-	return unshare(CLONE_NEWNS) || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
-			       mount("none", path.c_str(), "tmpfs", 0, nullptr) ?
-		       errno :
-		       0;
+	return mount_privately("none", path, "tmpfs", 0, nullptr);
+}
+
+/* Returns 0 or an errno. */
+int have_little_memory()
+{
+	const rlimit little = { 48 << 20, 48 << 20 };
+
+	return setrlimit(RLIMIT_AS, &little) ? errno : 0;
 }
 
 /* It prints exactly these lines, below the heading. */
@@ -510,21 +522,16 @@ TEST_F(check, list_without_pids)
 
 TEST_F(check, list_that_is_too_long_for_the_memory)
 {
-	auto little_memory = [] {
-		const rlimit little = { 48 << 20, 48 << 20 };
-
-		return setrlimit(RLIMIT_AS, &little) ? errno : 0;
-	};
 	std::string list;
 
 	EXPECT_REFUSED("cannot read standard input (ENOMEM)",
 		       Command({ "--check" })
 			       .input(str(self->host) + "\n" + std::string(64 << 20, ' ') + "\n1\n")
-			       .before(little_memory));
+			       .before(have_little_memory));
 	while (list.size() < 4 << 20)
 		list += str(self->host) + "\n";
 	EXPECT_SAYS_JSON(125, failed("out of memory", "\"ENOMEM\""), "out of memory (ENOMEM)",
-			 Command({ "--check", "--json" }).input(list).before(little_memory));
+			 Command({ "--check", "--json" }).input(list).before(have_little_memory));
 }
 
 TEST_F(check, names_and_command_lines_are_any_bytes)
@@ -641,13 +648,7 @@ TEST_F(check, process_that_cannot_be_looked_at)
 	Spawned held = Request{}.sleeping();
 	const std::string proc = "/proc/" + str(held.child.pid());
 	auto covered = [&] { return cover(proc); };
-	auto replaced = [&] {
-		return unshare(CLONE_NEWNS) ||
-				       mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
-				       mount("/proc/1", proc.c_str(), nullptr, MS_BIND, nullptr) ?
-			       errno :
-			       0;
-	};
+	auto replaced = [&] { return mount_privately("/proc/1", proc, nullptr, MS_BIND, nullptr); };
 	const std::string taken = line(0, held.child.pid(), unnamed) + highest(0, held.child.pid());
 
 	EXPECT_CHECKED(1, taken,
@@ -729,11 +730,7 @@ TEST_F(check, command_line_without_end)
 	SKIP_IF_MISSING(*ready == -EPERM ? "needs CAP_SYS_RESOURCE" : nullptr);
 	ASSERT_EQ(1, ready->load());
 	const Ran ran = Command({ "--check", "--pid", str(held.child.pid()) })
-				.before([] {
-					const rlimit little = { 48 << 20, 48 << 20 };
-
-					return setrlimit(RLIMIT_AS, &little) ? errno : 0;
-				})
+				.before(have_little_memory)
 				.run();
 	EXPECT_TEXT("", ran.err);
 	EXPECT_EQ(1, ran.status);

@@ -47,6 +47,19 @@ inline Pids pids_in(const std::string &text, const std::string &key)
 	return pids;
 }
 
+/* The value of a line of /proc/PID/status, without the blanks around it. */
+inline std::string field(const std::string &status, const std::string &key)
+{
+	const size_t at = status.find("\n" + key + ":");
+
+	if (at == status.npos)
+		return "";
+	const size_t begin = status.find_first_not_of(" \t", at + key.size() + 2);
+	if (begin == status.npos)
+		return "";
+	return status.substr(begin, status.find('\n', begin) - begin);
+}
+
 inline Pids nspids(const std::string &path)
 {
 	return pids_in(read_file(path), "NSpid:");

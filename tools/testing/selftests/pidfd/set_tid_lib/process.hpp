@@ -124,11 +124,16 @@ private:
 };
 
 /* Waits for the exit of any process, not only a child; false if that takes too long. */
-inline bool exits_within(const Child &child, int milliseconds)
+inline bool exits_within(const Fd &pidfd, int milliseconds)
 {
-	struct pollfd exit = { child.pidfd().get(), POLLIN, 0 };
+	struct pollfd exit = { pidfd.get(), POLLIN, 0 };
 
 	return poll(&exit, 1, milliseconds) > 0;
+}
+
+inline bool exits_within(const Child &child, int milliseconds)
+{
+	return exits_within(child.pidfd(), milliseconds);
 }
 
 /* Waits until a child has ended, and reaps it. One that does not is killed. */

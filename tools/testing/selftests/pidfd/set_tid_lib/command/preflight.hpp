@@ -98,12 +98,13 @@ inline Inside look_inside(const Fd &ns, const std::set<pid_t> &pids)
 	};
 	const Shared<Seen> seen;
 	const bool here = ns_number(ns) == own_ns_number("pid");
+	auto possible = [](pid_t pid) { return pid > 0 && pid < pid_limit; };
 	Inside inside;
 
 	auto look = [&] {
 		for (pid_t pid : pids) {
 			/* This process has a PID there, too. */
-			if (pid < 1 || pid >= pid_limit || (!here && pid == getpid()))
+			if (!possible(pid) || (!here && pid == getpid()))
 				continue;
 			if (!fcntl(ns.get(), F_SETOWN, pid))
 				seen->in_use[pid] = true;
@@ -121,7 +122,7 @@ inline Inside look_inside(const Fd &ns, const std::set<pid_t> &pids)
 		return inside;
 	inside.pid_max = seen->pid_max;
 	for (pid_t pid : pids)
-		if (pid > 0 && pid < pid_limit && seen->in_use[pid])
+		if (possible(pid) && seen->in_use[pid])
 			inside.in_use.insert(pid);
 	return inside;
 }

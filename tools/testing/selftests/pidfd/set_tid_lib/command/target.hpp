@@ -11,10 +11,10 @@
 #include "../fd.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
+#include "../process.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,7 +42,6 @@ inline Fd open_pid_ns_of(pid_t pid, int &level)
 {
 	const Fd pidfd = open_namespace_of(pid);
 	const Pids pids = nspids(pidfd);
-	pollfd gone = { pidfd.get(), POLLIN, 0 };
 
 	if (pids.empty())
 		fail("cannot read PIDs: is /proc mounted?");
@@ -51,7 +50,7 @@ inline Fd open_pid_ns_of(pid_t pid, int &level)
 		   O_RDONLY | O_CLOEXEC));
 	const int error = ns.valid() ? 0 : errno;
 	/* If not, that was not the namespace of another process with the same PID. */
-	if (poll(&gone, 1, 0) > 0)
+	if (exits_within(pidfd, 0))
 		fail("--enter " + std::to_string(pid) + ": the process has ended", ESRCH);
 	if (error)
 		fail("--enter " + std::to_string(pid) + ": cannot open its PID namespace", error);

@@ -19,7 +19,6 @@
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -237,11 +236,9 @@ private:
 
 	static bool has_ended(const std::string &status)
 	{
-		static const std::string key = "\nState:\t";
-		const size_t at = status.find(key), state = at + key.size();
+		const std::string state = field(status, "State");
 
-		return at != status.npos && state < status.size() &&
-		       (status[state] == 'Z' || status[state] == 'X');
+		return state.starts_with('Z') || state.starts_with('X');
 	}
 
 	/* The PIDs of the holder that are in one of the namespaces that are asked about. */

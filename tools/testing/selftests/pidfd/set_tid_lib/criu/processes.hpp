@@ -20,17 +20,6 @@
 #include <string>
 #include <vector>
 
-/* The value of a line of /proc/PID/status, without the blanks around it. */
-inline std::string field(const std::string &status, const std::string &key)
-{
-	const size_t at = status.find("\n" + key + ":");
-
-	if (at == status.npos)
-		return "";
-	const size_t begin = status.find_first_not_of(" \t", at + key.size() + 2);
-	return status.substr(begin, status.find('\n', begin) - begin);
-}
-
 inline Pids entries(const std::string &dir)
 {
 	Pids pids;
