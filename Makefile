@@ -98,7 +98,7 @@ help:
 #:                  names of programs
 #: SPLIT=i/n        for kselftest: the ith of n parts; together they are the whole
 #: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
-#:                  clang-format clang-tidy shellcheck robust native native-sanitizers
+#:                  clang-format clang-tidy shellcheck robust shared-tests native native-sanitizers
 #:                  native-count native-hold fuzz mutants bench-report linux-bugs gitignore spdx
 #:                  command man-page; default: all
 #: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
