@@ -166,22 +166,22 @@ static void __rcu **claim_level(struct upid *upid, pid_t requested)
 static int claim_levels(struct pid *pid, const pid_t *set_tid, size_t size,
 			unsigned int *refused)
 {
+	void __rcu **slot;
 	unsigned int i;
-	int err;
 
 	lockdep_assert_held(&pidmap_lock);
 
 	for (i = 0; i <= pid->level; i++) {
-		claimed[i] = claim_level(upid_outwards(pid, i),
-					 i < size ? set_tid[i] : 0);
-		if (IS_ERR(claimed[i]))
+		slot = claim_level(upid_outwards(pid, i),
+				   i < size ? set_tid[i] : 0);
+		if (IS_ERR(slot))
 			goto rollback;
+		claimed[i] = slot;
 	}
 
 	return 0;
 
 rollback:
-	err = PTR_ERR(claimed[i]);
 	*refused = i;
 	while (i--) {
 		struct upid *upid = upid_outwards(pid, i);
@@ -189,7 +189,7 @@ rollback:
 		idr_remove(&upid->ns->idr, upid->nr);
 		claimed[i] = NULL;
 	}
-	return err;
+	return PTR_ERR(slot);
 }
 
 /* From here on lookups find @pid; only automatic levels move their cursor. */

@@ -27,6 +27,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -56,6 +57,60 @@ int rounds()
 int rounds_with_a_namespace()
 {
 	return std::max(rounds() / 20, 20);
+}
+
+/* Runs the caller, or those it creates from now on, on the CPU that it is on, or off it. */
+int stay(bool on)
+{
+	const int here = sched_getcpu();
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if ((cpu == here) == on)
+			CPU_SET(cpu, &cpus);
+	return sched_setaffinity(0, sizeof(cpus), &cpus) ? errno : 0;
+}
+
+/*
+ * A write that is not at the start of a file of kernel.* is ignored: it must not put back
+ * what it has found, over what another one writes meanwhile. Two do nothing but such
+ * writes: one on the caller's CPU, where the caller interrupts it in the middle of them,
+ * and one elsewhere. Returns how often the caller did not read what it had written, or -1.
+ */
+int lost_writes(const char *path)
+{
+	const Fd file(open(path, O_WRONLY | O_CLOEXEC));
+	const struct sched_param first = { .sched_priority = 1 };
+	auto ignored = [&](bool here) {
+		return run_in_child([&, here] {
+			/* Where there is only one CPU, both are on it. */
+			stay(here);
+			while (pwrite(file.get(), "\n", 1, 1) >= 0)
+				;
+			return 1;
+		});
+	};
+	int lost = 0;
+
+	if (file.get() < 0 || stay(true))
+		return -1;
+	Spawned same_cpu = ignored(true), other_cpu = ignored(false);
+	if (same_cpu.error || other_cpu.error || sched_setscheduler(0, SCHED_FIFO, &first))
+		return -1;
+
+	for (int i = 0; i < 10 * rounds(); i++) {
+		const pid_t value = 10000 + i % 10000;
+
+		if (write_file(path, std::to_string(value)))
+			return -1;
+		usleep(i * 7 % 100);
+		lost += read_number(path) != value;
+	}
+	/* They have only been ended by the end of this scope. */
+	if (exits_within(same_cpu.child, 0) || exits_within(other_cpu.child, 0))
+		return -1;
+	return lost;
 }
 
 /*
@@ -433,6 +488,24 @@ TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, ne
 		EXPECT_LT(0, behind);
 		TH_LOG("%d rounds, %d writes before the claim, %d behind it, %d lost", rounds(),
 		       before, behind, round - before - behind);
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_that_is_ignored_moves_nothing, 3600, need::ns_last_pid)
+{
+	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
+		EXPECT_EQ(0, lost_writes("/proc/sys/kernel/ns_last_pid"));
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+TEST_F_TIMEOUT_REQUIRES(race, row28_a_write_that_is_ignored_moves_nothing, 3600, need::pid_min)
+{
+	Spawned task = self->chain->run_deepest(checks(_metadata, [&](auto *_metadata) {
+		EXPECT_EQ(0, lost_writes("/proc/sys/kernel/pid_min"));
 	}));
 
 	EXPECT_CHECKS_PASS(task);
