@@ -79,6 +79,14 @@ inline const char *ns_last_pid()
 	return last_pid() < 0 ? "needs CONFIG_CHECKPOINT_RESTORE (ns_last_pid)" : nullptr;
 }
 
+/* As it is by default: a write that is not at the start of a file is ignored. */
+inline const char *strict_writes()
+{
+	return read_number("/proc/sys/kernel/sysctl_writes_strict") == 1 ?
+		       nullptr :
+		       "needs kernel.sysctl_writes_strict=1";
+}
+
 inline const char *pid_min()
 {
 	return ::pid_min() < 0 ? "needs a kernel with kernel.pid_min" : nullptr;
