@@ -686,14 +686,8 @@ TEST_REQUIRES(row11_pid_in_use_at_any_level, need::root)
 
 TEST_REQUIRES(row12_target_lost_its_init, need::root)
 {
-	NsChain chain(1);
+	const ChildrenIn scope(dead_namespace());
 
-	ASSERT_ERRNO(0, chain.error());
-	const std::string path = "/proc/" + std::to_string(chain.init(1).pid()) + "/ns/pid";
-	const Fd ns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-	chain.init(1).end();
-
-	const ChildrenIn scope(ns);
 	ASSERT_ERRNO(0, scope.error());
 	EXPECT_ERRNO(ENOMEM, Request{}.attempt());
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ 1 }).attempt());
@@ -703,14 +697,8 @@ TEST_REQUIRES(row12_target_lost_its_init, need::root)
 /* The level that comes first gives the error, whatever is wrong further out. */
 TEST_REQUIRES(order_lost_init_before_a_pid_in_use_further_out, need::root)
 {
-	NsChain chain(1);
+	const ChildrenIn scope(dead_namespace());
 
-	ASSERT_ERRNO(0, chain.error());
-	const std::string path = "/proc/" + std::to_string(chain.init(1).pid()) + "/ns/pid";
-	const Fd ns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-	chain.init(1).end();
-
-	const ChildrenIn scope(ns);
 	ASSERT_ERRNO(0, scope.error());
 	EXPECT_ERRNO(ENOMEM, Request{}.pids({ free_a, getpid() }).attempt());
 }

@@ -109,15 +109,6 @@ int without_tracefs()
 		umount2(mounted, MNT_DETACH);
 	return error;
 }
-
-/* A PID namespace that has lost its init. */
-Fd dead_namespace()
-{
-	Spawned init = Request{}.flags(CLONE_NEWPID).sleeping();
-
-	return Fd(
-		open(("/proc/" + str(init.child.pid()) + "/ns/pid").c_str(), O_RDONLY | O_CLOEXEC));
-}
 } // namespace
 
 /* The kernel escapes names already, and no message has such bytes: this is for those to come. */

@@ -22,6 +22,7 @@
 #include "set_tid_lib/shared.hpp"
 #include "set_tid_lib/spawn.hpp"
 #include "set_tid_lib/thread.hpp"
+#include "set_tid_lib/cpu.hpp"
 #include "set_tid_lib/fault/aftermath.hpp"
 #include "set_tid_lib/fault/fail_alloc.hpp"
 #include "set_tid_lib/fault/killed_caller.hpp"
@@ -53,16 +54,6 @@ constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 void map_here(const Shared<int> &pidfd)
 {
 	*pidfd = -1;
-}
-
-/* Each CPU keeps nodes of earlier preloads: use those of one CPU only. */
-void stay_on_this_cpu()
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
-	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* How the injection points of a case ended. */
@@ -241,6 +232,7 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 		Points points;
 		FailAlloc fail;
 
+		/* Each CPU keeps nodes of earlier preloads: use those of one CPU only. */
 		stay_on_this_cpu();
 		Aftermath aftermath(*self->pids);
 		fail.any_allocation();

@@ -12,6 +12,7 @@
  */
 #include "set_tid_lib/harness.hpp"
 #include "set_tid_lib/clock.hpp"
+#include "set_tid_lib/cpu.hpp"
 #include "set_tid_lib/fd.hpp"
 #include "set_tid_lib/pidns.hpp"
 #include "set_tid_lib/pids.hpp"
@@ -59,19 +60,6 @@ int rounds_with_a_namespace()
 	return std::max(rounds() / 20, 20);
 }
 
-/* Keeps the caller on the CPU that it is on, or off it. Returns 0 or an errno. */
-int stay(bool on)
-{
-	const int here = sched_getcpu();
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if ((cpu == here) == on)
-			CPU_SET(cpu, &cpus);
-	return sched_setaffinity(0, sizeof(cpus), &cpus) ? errno : 0;
-}
-
 /*
  * A write that is not at the start of a file of kernel.* is ignored: it must not put back
  * what it has found, over what another one writes meanwhile. Two children do nothing but
@@ -88,7 +76,10 @@ int lost_writes(const char *path)
 	const Shared<Ignored> ignored;
 	auto writer = [&](bool here) {
 		return run_in_child([&, here] {
-			stay(here);
+			if (here)
+				stay_on_this_cpu();
+			else
+				stay_off_this_cpu();
 			while (pwrite(file.get(), "\n", 1, 1) >= 0)
 				(here ? ignored->here : ignored->elsewhere)++;
 			return 1;
@@ -97,7 +88,7 @@ int lost_writes(const char *path)
 	const struct sched_param first = { .sched_priority = 1 };
 	int lost = 0;
 
-	stay(true);
+	stay_on_this_cpu();
 	const Spawned here = writer(true), elsewhere = writer(false);
 
 	/* Woken, it goes first. Where that is not allowed it takes more luck. */

@@ -248,6 +248,14 @@ inline Fd open_ns(const Child &process)
 	return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
+/* A PID namespace that has lost its init. */
+inline Fd dead_namespace()
+{
+	const Spawned init = Request{}.flags(CLONE_NEWPID).sleeping();
+
+	return open_ns(init.child);
+}
+
 /* Two ways to the namespace that a process creates its children in. */
 inline Fd children_ns(const Fd &pidfd)
 {
