@@ -440,8 +440,8 @@ TEST_F_TIMEOUT_REQUIRES(race, row26_against_a_writer_of_ns_last_pid, 3600, need:
 }
 
 /*
- * One writes ns_last_pid while another one claims a PID, at all of 33 levels. Whoever
- * is the first: the sequence goes on from what was written.
+ * One writes ns_last_pid, over and over, while another one claims PIDs, at all of 33
+ * levels. Whichever is the first: the sequence goes on from what was written last.
  */
 TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, need::ns_last_pid)
 {
@@ -450,38 +450,39 @@ TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, ne
 	ASSERT_ERRNO(0, chain.error());
 	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
 		const Fd file(open("/proc/sys/kernel/ns_last_pid", O_RDWR | O_CLOEXEC));
-		/* Not next to each other, nor to what the writers' own PIDs are. */
-		const pid_t values[] = { 10000, 20000 };
-		uint64_t aim = 100000, chance = 1; /* ns */
-		int round = 0, before = 0, behind = 0;
-		Race race;
+		/* Further apart than claims go between a write and the read after it. */
+		const std::string values[] = { "10000", "20000" };
+		constexpr long apart = 5000;
+		const Shared<std::atomic<int>> claims;
+		long writes = 0, lost = 0;
+		auto write_one = [&] {
+			const std::string &value = values[writes++ % 2];
+			char found[16] = {};
 
-		race.add([&](int round) {
-			const std::string text = std::to_string(values[round % 2]);
-			chance = chance * 6364136223846793005 + 1442695040888963407;
-			const uint64_t at = now_ns() + aim * 3 / 4 + (chance >> 32) % (aim / 2);
+			pwrite(file.get(), value.data(), value.size(), 0);
+			pread(file.get(), found, sizeof(found) - 1, 0);
+			const long moved = atol(found) - atol(value.c_str());
+			lost += moved < 0 || moved > apart;
+		};
 
-			while (now_ns() < at)
-				;
-			return pwrite(file.get(), text.data(), text.size(), 0);
+		stay_on_this_cpu();
+		const Spawned claimer = run_in_child([&] {
+			stay_off_this_cpu();
+			for (Zombie zombie; !zombie.attempt({});)
+				++*claims;
+			return 1;
 		});
-		race.add_claim({});
-		const int wrong = race.run(rounds(), [&](const Race::Results &results) {
-			const long moved = last_pid() - values[round++ % 2];
 
-			before += moved == 1;
-			behind += moved == 0;
-			/* Around the moment of the claim, wherever in the call that is. */
-			aim += moved == 1 ? aim / 16 : moved == 0 ? -(aim / 16) : 0;
-			aim = std::clamp<uint64_t>(aim, 1000, 100000000);
-			return results[0] == 5 && results[1] > 0 && (moved == 0 || moved == 1);
-		});
-		EXPECT_EQ(0, wrong);
-		/* Or else it was not a race. */
-		EXPECT_LT(0, before);
-		EXPECT_LT(0, behind);
-		TH_LOG("%d rounds, %d writes before the claim, %d behind it, %d lost", rounds(),
-		       before, behind, round - before - behind);
+		for (int round = 0; round < 3 * rounds(); round++) {
+			const int before = *claims;
+
+			ASSERT_TRUE(wait_until([&] {
+				write_one();
+				return *claims != before;
+			}));
+		}
+		EXPECT_EQ(0, lost);
+		TH_LOG("%d rounds, %ld writes, %ld lost", 3 * rounds(), writes, lost);
 	}));
 
 	EXPECT_CHECKS_PASS(task);
