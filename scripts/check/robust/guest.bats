@@ -177,6 +177,20 @@ not_a_pass() {
 	not_a_pass
 }
 
+# With a fix in the kernel, what it cures is news again.
+@test "a data race that a fix of the series cures is one of the kernels without it" {
+	mkdir -p scripts/test/stock-expected
+	printf '# KCSAN: %s\t%s\t# why\n' 'a / b' 05-fix-marks 'c / d' - >"scripts/test/stock-expected/$BASE"
+	export VARIANT=kcsan
+	guest <<<"$good"$'\nguest-end 0'
+	while IFS=, read -r kernel race expected; do
+		echo "[    9.1] BUG: KCSAN: data-race in $race" >"$FAKE_CONSOLE"
+		KERNEL=$kernel try scripts/vm/boot 'kselftest pidfd'
+		[ "$status" = "$expected" ] || { echo "$kernel, $race: $status"; return 1; }
+	done < <(printf '%s\n' 'stock,a / b,0' 'stock,c / d,0' 'fixes,a / b,125' 'fixes,c / d,0' \
+		'patched,a / b,125' 'patched,c / d,125')
+}
+
 @test "a leak that the guest finds after all tests is no pass" {
 	guest <<<"$good"$'\nguest-end 1'
 	not_a_pass
