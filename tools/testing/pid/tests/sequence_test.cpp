@@ -26,6 +26,22 @@ TEST_F(alloc_pid, row26_number_given_back_is_not_used_again_at_once)
 	EXPECT_EQ(nr + 1, shim_pid_nr(w.alloc(shim_root()), 0));
 }
 
+/* A node of the IDR has 64 numbers, one of the next height 4096. */
+TEST_F(alloc_pid, row26_next_free_number_behind_those_in_use)
+{
+	World w;
+
+	while (shim_pid_nr(w.alloc(shim_root()), 0) < 5000)
+		;
+	for (pid_t nr : { 127, 1000, 4200 }) {
+		w.free(shim_find_pid(nr, shim_root()));
+		shim_ns_set_cursor(shim_root(), 70);
+		EXPECT_EQ(nr, shim_pid_nr(w.alloc(shim_root()), 0));
+	}
+	shim_ns_set_cursor(shim_root(), 70);
+	EXPECT_EQ(5001, shim_pid_nr(w.alloc(shim_root()), 0));
+}
+
 TEST_F(alloc_pid, row26_sequence_goes_on_where_it_is_set)
 {
 	World w;

@@ -22,6 +22,7 @@
 #include "set_tid_lib/syscall.hpp"
 #include "set_tid_lib/sysctl.hpp"
 #include "set_tid_lib/thread.hpp"
+#include "set_tid_lib/zombie.hpp"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -38,6 +39,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 namespace need
 {
@@ -573,6 +575,30 @@ TEST_REQUIRES(row26_sequence_that_is_past_a_lowered_pid_max_starts_again, need::
 		EXPECT_EQ(20000, far.child.pid());
 		EXPECT_ERRNO(0, limit.set(10000));
 		EXPECT_EQ(300, next_automatic_pid());
+	}));
+
+	EXPECT_CHECKS_PASS(task);
+}
+
+/* It may be far behind PIDs that are in use: the kernel's tree has a node for each 64. */
+TEST_REQUIRES(row26_next_free_pid_behind_those_in_use, need::root, need::ns_last_pid)
+{
+	NsChain chain(1);
+
+	ASSERT_ERRNO(0, chain.error());
+	Spawned task = chain.run_deepest(checks(_metadata, [&](auto *_metadata) {
+		std::vector<Zombie> zombies(200);
+		pid_t next = 1000;
+
+		EXPECT_ERRNO(0, set_last_pid(next - 1));
+		for (Zombie &zombie : zombies)
+			EXPECT_EQ(next++, zombie.create({}));
+		zombies[100].reap();
+		EXPECT_ERRNO(0, set_last_pid(1009));
+		EXPECT_EQ(1100, next_automatic_pid());
+		EXPECT_EQ(1200, next_automatic_pid());
+		for (Zombie &zombie : zombies)
+			zombie.reap();
 	}));
 
 	EXPECT_CHECKS_PASS(task);
