@@ -48,8 +48,8 @@ namespace
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
 /*
- * fork() does not copy the page tables of shared memory. A call that stores a pidfd
- * there would allocate one, and fail with EFAULT if that fails.
+ * Memory that fork() has not copied the page tables of. A call that stores a pidfd there
+ * would allocate one, and fail with EFAULT if that fails.
  */
 void map_here(const Shared<int> &pidfd)
 {
@@ -84,7 +84,7 @@ void expect_points(struct __test_metadata *_metadata, const Points &points,
 {
 	TH_LOG("%d injection points: %d failures, %d of them after the claim, %d with a substitute",
 	       points.failed + points.unharmed, points.failed, points.claimed, points.unharmed);
-	EXPECT_LT(10, points.failed - points.claimed);
+	EXPECT_LT(0, points.failed - points.claimed);
 	if (aftermath.counts_claims()) {
 		EXPECT_LT(0, points.claimed);
 	}

@@ -29,7 +29,7 @@ struct Probe {
 
 inline Probe probe(const Pids &pids = {})
 {
-	Spawned c = Request{}.pids(pids).spawn([] { return 0; });
+	Spawned c = Request{}.pids(pids).flags(CLONE_VM).spawn([] { return 0; });
 	struct stat st = {};
 
 	if (c.error)
