@@ -267,7 +267,7 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 		 * Few allocations come after the claim, and calls differ in how many come
 		 * before it: a sequence needs a node, a slab a page. One pass may miss them.
 		 */
-		for (int pass = 0; pass < 4; pass++) {
+		for (int pass = 0; pass < 20; pass++) {
 			fail_each();
 			if (points.claimed || !aftermath.counts_claims())
 				break;
