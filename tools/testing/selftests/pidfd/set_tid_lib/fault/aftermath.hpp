@@ -38,28 +38,32 @@ inline Probe probe(const Pids &pids = {})
 	return { 0, nspids(c.child), st.st_ino };
 }
 
-/* The same on the last processor but that of the caller, if it may have several. */
-inline Probe probe_on_another_cpu()
+/* The same while the caller is on this processor. */
+inline Probe probe_on(int cpu)
 {
 	cpu_set_t usual, one;
-	int cpu = CPU_SETSIZE;
 
 	if (sched_getaffinity(0, sizeof(usual), &usual))
-		return probe();
-	const int own = sched_getcpu();
-	while (--cpu >= 0 && (!CPU_ISSET(cpu, &usual) || cpu == own)) {
-	}
-	if (cpu < 0)
 		return probe();
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
 	Probe result = probe();
-	CPU_ZERO(&one);
-	CPU_SET(own, &one);
-	sched_setaffinity(0, sizeof(one), &one);
 	sched_setaffinity(0, sizeof(usual), &usual);
 	return result;
+}
+
+/* The last processor that the caller may be on and is not, or else its own. */
+inline int another_cpu(int own)
+{
+	cpu_set_t usual;
+	int cpu = CPU_SETSIZE;
+
+	if (sched_getaffinity(0, sizeof(usual), &usual))
+		return own;
+	while (--cpu >= 0 && (!CPU_ISSET(cpu, &usual) || cpu == own)) {
+	}
+	return cpu < 0 ? own : cpu;
 }
 
 /*
@@ -81,9 +85,10 @@ public:
 	explicit Aftermath(const Pids &requested) : requested_(requested)
 	{
 		for (int tries = 0; tries < 3 && !counts_claims_; tries++) {
-			const Probe first = probe_on_another_cpu();
+			const int own = sched_getcpu();
+			const Probe first = probe_on(another_cpu(own));
 
-			last_ = probe();
+			last_ = probe_on(own);
 			counts_claims_ = last_.claim != first.claim &&
 					 moved(last_.claim, first.claim) ==
 						 moved(outermost(last_), outermost(first));

@@ -9,7 +9,6 @@
 #include "../file.hpp"
 #include "../pids.hpp"
 #include "../process.hpp"
-#include "../stack.hpp"
 #include "../syscall.hpp"
 
 #include <fcntl.h>
@@ -118,23 +117,16 @@ private:
 };
 
 /*
- * Makes a call whose child exits at once. It shares the caller's memory: a copy would take
- * most of the allocations of the call, and all of them before it asks for PIDs. Nothing
- * else happens between arm() and disarm(). Returns the errno, or 0.
+ * Makes a call whose child exits at once. Nothing else happens between arm() and
+ * disarm(). Returns the errno, or 0.
  */
-template <typename Arm, typename Disarm> int attempt_armed(clone_args args, Arm arm, Disarm disarm)
+template <typename Arm, typename Disarm>
+int attempt_armed(const clone_args &args, Arm arm, Disarm disarm)
 {
-	const Stack stack;
-
-	args.flags |= CLONE_VM;
-	args.stack = stack.base();
-	args.stack_size = Stack::size;
-	/* The child does not fault it in: allocations may fail for it, too. */
-	reinterpret_cast<volatile char *>(args.stack)[Stack::size - 1] = 0;
-
 	arm();
-	const long pid = sys_clone3_on_stack(
-		&args, sizeof(args), [](void *) { return 0; }, nullptr);
+	const long pid = sys_clone3(&args, sizeof(args));
+	if (!pid)
+		_exit(0);
 	disarm();
 	if (pid < 0)
 		return -pid;
