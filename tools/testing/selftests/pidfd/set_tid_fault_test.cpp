@@ -48,8 +48,8 @@ namespace
 constexpr pid_t free_a = 1001, free_b = 1002, free_c = 1003;
 
 /*
- * Memory that fork() has not copied the page tables of. A call that stores a pidfd there
- * would allocate one, and fail with EFAULT if that fails.
+ * fork() does not copy the page tables of shared memory. A call that stores a pidfd
+ * there would allocate one, and fail with EFAULT if that fails.
  */
 void map_here(const Shared<int> &pidfd)
 {
@@ -84,7 +84,7 @@ void expect_points(struct __test_metadata *_metadata, const Points &points,
 {
 	TH_LOG("%d injection points: %d failures, %d of them after the claim, %d with a substitute",
 	       points.failed + points.unharmed, points.failed, points.claimed, points.unharmed);
-	EXPECT_LT(0, points.failed - points.claimed);
+	EXPECT_LT(10, points.failed - points.claimed);
 	if (aftermath.counts_claims()) {
 		EXPECT_LT(0, points.claimed);
 	}
@@ -267,7 +267,7 @@ TEST_F_TIMEOUT(allocation, row14_each_fails_once, 3600)
 		 * Few allocations come after the claim, and calls differ in how many come
 		 * before it: a sequence needs a node, a slab a page. One pass may miss them.
 		 */
-		for (int pass = 0; pass < 20; pass++) {
+		for (int pass = 0; pass < 4; pass++) {
 			fail_each();
 			if (points.claimed || !aftermath.counts_claims())
 				break;

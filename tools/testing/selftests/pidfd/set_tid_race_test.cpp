@@ -459,10 +459,10 @@ TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, ne
 			const std::string &value = values[writes++ % 2];
 			char found[16] = {};
 
-			pwrite(file.get(), value.data(), value.size(), 0);
+			const ssize_t written = pwrite(file.get(), value.data(), value.size(), 0);
 			pread(file.get(), found, sizeof(found) - 1, 0);
 			const long moved = atol(found) - atol(value.c_str());
-			lost += moved < 0 || moved > apart;
+			lost += written != 5 || moved < 0 || moved > apart;
 		};
 
 		stay_on_this_cpu();
