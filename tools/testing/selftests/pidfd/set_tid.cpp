@@ -162,6 +162,7 @@ static int create_command(const Options &options, const Fd &tool, const Gate &ga
 
 	if (pid < 0) {
 		outcome.error = -pid;
+		outcome.pid_max = pid_max();
 		outcome.culprits = count_to_culprit(request, options.pids, outcome.error);
 	}
 	return 0;

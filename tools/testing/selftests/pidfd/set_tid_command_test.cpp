@@ -305,13 +305,40 @@ TEST_F(command, rows_of_the_rules)
 	EXPECT_REFUSED("level 0: PID 0 is not positive (EINVAL)",
 		       Command({ "--pid", "0", "--", "true" }));
 	EXPECT_REFUSED(above_limit, Command({ "--pid", limit, "--", "true" }));
-	EXPECT_REFUSED("level 1: first process of a PID namespace must be PID 1, not 2 (EINVAL)",
-		       Command({ "--new-pidns", "--pid", "2," + free, "--", "true" }));
+	/* The latter is not below pid_max, or is, if the new namespace has its own. */
+	for (const std::string &pid : { std::string("2"), limit })
+		EXPECT_REFUSED("level 1: first process of a PID namespace must be PID 1, not " +
+				       pid + " (EINVAL)",
+			       Command({ "--new-pidns", "--pid", pid + "," + free, "--", "true" }));
 	EXPECT_REFUSED("level 0: needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user "
 		       "namespace that owns it (EPERM)",
 		       Command({ "--user", str(nobody), "--pid", free, "--", "true" }));
 	EXPECT_REFUSED("level 0: PID 1 is in use (EEXIST)",
 		       Command({ "--new-pidns", "--pid", "1,1", "--", "true" }));
+}
+
+TEST_F_REQUIRES(command, pid_max_of_its_own, need::own_pid_max)
+{
+	NsChain chain(2);
+
+	ASSERT_ERRNO(0, chain.error());
+	auto refused = [&](int level) {
+		return Command({ "--enter", str(chain.init(2).pid()), "--pid",
+				 level == 2 ? "950,1001" : "1001,950", "--", "true" });
+	};
+	for (int level : { 1, 2 }) {
+		Spawned lower = chain.run_at(level, [] {
+			return write_file("/proc/sys/kernel/pid_max", "900");
+		});
+
+		ASSERT_EQ(0, lower.child.wait().code);
+	}
+	EXPECT_REFUSED("level 2: PID 950 is not below pid_max, 900 (EINVAL)", refused(2));
+	Spawned raise =
+		chain.run_at(2, [] { return write_file("/proc/sys/kernel/pid_max", "4194304"); });
+	ASSERT_EQ(0, raise.child.wait().code);
+	EXPECT_REFUSED("level 1: PID 950 is not below the pid_max of that level (EINVAL)",
+		       refused(1));
 }
 
 /* Not about PIDs: limits, privileges, namespaces. */

@@ -44,6 +44,8 @@ struct Outcome {
 	int user_error = 0; /* of becoming the user */
 	int pidfd = -1;
 	uint64_t call_ns = 0;
+	/* kernel.pid_max of the helper's namespace: since Linux 6.14 each has its own. */
+	long pid_max = -1;
 	/* How many PIDs, innermost first, it takes to get that error, or -1. */
 	int culprits = -1;
 };

@@ -111,7 +111,9 @@ private:
 		const int at = target_level_ - index;
 		const std::string count = std::to_string(options_.pids.size());
 		const std::string pid = std::to_string(options_.pids[index]);
-		const long limit = pid_max();
+		const long limit = outcome_.pid_max;
+		/* The only level whose pid_max the helper can read. */
+		const bool helpers = at == target_level_ - (options_.new_namespaces > 0);
 
 		if (at < 0)
 			return count + " PIDs requested, but the target namespace is at " +
@@ -119,15 +121,18 @@ private:
 			       std::to_string(target_level_ + 1);
 		if (options_.pids[index] < 1)
 			return level(at) + ": PID " + pid + " is not positive";
-		if (options_.pids[index] >= limit)
-			return level(at) + ": PID " + pid + " is not below pid_max, " +
-			       std::to_string(limit);
 		if (!index && options_.new_namespaces && options_.pids[0] != 1)
 			return level(at) +
 			       ": first process of a PID namespace must be PID 1, not " + pid;
+		if (helpers && limit > 0 && options_.pids[index] >= limit)
+			return level(at) + ": PID " + pid + " is not below pid_max, " +
+			       std::to_string(limit);
 		if (index >= max_pid_ns_level)
 			return count + " PIDs requested, but this kernel takes only " +
 			       std::to_string(index) + " at a time";
+		if (!helpers)
+			return level(at) + ": PID " + pid +
+			       " is not below the pid_max of that level";
 		return level(at) + ": PID " + pid + " is invalid";
 	}
 
