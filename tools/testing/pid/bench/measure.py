@@ -149,17 +149,18 @@ def hold(out):
         return longest
 
     ours, base = both(measure)
-    limit = max(longest for name, longest in base.items() if name.endswith('/none'))
+    without_new_nodes = max(n for name, n in base.items() if name.endswith('/none'))
     row = '{:36} {:9} {:9} {:6.3f}'.format
     head = '{:36} {:>9} {:>9} {:>6}'.format
     lines = [head('longest hold, instructions', 'ours', 'base', 'ratio')]
     for name in sorted(ours, key=natural):
         lines.append(row(name, ours[name], base.get(name, 0),
                          ratio(ours[name], base.get(name, 0))))
-    lines += ['', head('worst case', 'ours', 'base', 'ratio')]
+    lines += ['', head('worst case, longest of the base', 'ours', 'base', 'ratio')]
     missed, results = False, ''
     for worst, target in (line.split('\t') for line in read_data('hold.targets')):
         longest = worst_hold(ours, worst)
+        limit = without_new_nodes if worst.endswith('no new nodes') else max(base.values())
         met = longest <= float(target) * limit
         verdict = f' <= {target}: {"met" if met else "not met"}' if target != '0' else ''
         lines.append(row(worst, longest, limit, longest / limit) + verdict)
