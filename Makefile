@@ -86,7 +86,7 @@ help:
 #:                  scripts/test/stock-expected lists. KERNEL=fixes: with the first mails of the
 #:                  series, the fixes; exactly those fail for which the list names no fix
 #: DEBUG=kasan      a kernel that finds mistakes: KASAN, UBSAN, lockdep, debug objects, and
-#:                  in kselftest kmemleak, an hour; DEBUG=kcsan: data races, 20 minutes. With
+#:                  in kselftest kmemleak, 90 minutes; DEBUG=kcsan: data races, 25 minutes. With
 #:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:
 #:                  for how long alloc_pid() has interrupts off
 #: KDIR=/path       your own Linux instead of Debian's; it is only read
