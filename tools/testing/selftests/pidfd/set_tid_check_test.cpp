@@ -408,11 +408,8 @@ TEST_F_REQUIRES(check, pid_max_of_its_own, need::own_pid_max)
 	auto at_both_levels = [&](const std::string &pid) {
 		return Command({ "--enter", *self->deepest, "--check", "--pid", pid + "," + pid });
 	};
-	Spawned lower = self->chain->run_at(1, [] {
-		return write_file("/proc/sys/kernel/pid_max", "1300");
-	});
 
-	ASSERT_EQ(0, lower.child.wait().code);
+	ASSERT_ERRNO(0, self->chain->set_pid_max_at(1, 1300));
 	EXPECT_CHECKED(1,
 		       line(1, 1300, "not between 1 and pid_max - 1") + line(2, 1300, "free") +
 			       highest(2, 1300),

@@ -322,23 +322,18 @@ TEST_F_REQUIRES(command, pid_max_of_its_own, need::own_pid_max)
 	NsChain chain(2);
 
 	ASSERT_ERRNO(0, chain.error());
-	auto refused = [&](int level) {
-		return Command({ "--enter", str(chain.init(2).pid()), "--pid",
-				 level == 2 ? "950,1001" : "1001,950", "--", "true" });
+	const long usual = chain.pid_max_at(2);
+	auto with_pids = [&](const char *pids) {
+		return Command(
+			{ "--enter", str(chain.init(2).pid()), "--pid", pids, "--", "true" });
 	};
-	for (int level : { 1, 2 }) {
-		Spawned lower = chain.run_at(level, [] {
-			return write_file("/proc/sys/kernel/pid_max", "900");
-		});
-
-		ASSERT_EQ(0, lower.child.wait().code);
-	}
-	EXPECT_REFUSED("level 2: PID 950 is not below pid_max, 900 (EINVAL)", refused(2));
-	Spawned raise =
-		chain.run_at(2, [] { return write_file("/proc/sys/kernel/pid_max", "4194304"); });
-	ASSERT_EQ(0, raise.child.wait().code);
+	ASSERT_ERRNO(0, chain.set_pid_max_at(1, 900));
+	ASSERT_ERRNO(0, chain.set_pid_max_at(2, 900));
+	EXPECT_REFUSED("level 2: PID 950 is not below pid_max, 900 (EINVAL)",
+		       with_pids("950,1001"));
+	ASSERT_ERRNO(0, chain.set_pid_max_at(2, usual));
 	EXPECT_REFUSED("level 1: PID 950 is not below the pid_max of that level (EINVAL)",
-		       refused(1));
+		       with_pids("1001,950"));
 }
 
 /* Not about PIDs: limits, privileges, namespaces. */

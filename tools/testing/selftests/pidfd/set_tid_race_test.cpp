@@ -462,7 +462,8 @@ TEST_F_TIMEOUT_REQUIRES(race, row26_a_write_to_ns_last_pid_is_not_lost, 3600, ne
 			const ssize_t written = pwrite(file.get(), value.data(), value.size(), 0);
 			pread(file.get(), found, sizeof(found) - 1, 0);
 			const long moved = atol(found) - atol(value.c_str());
-			lost += written != 5 || moved < 0 || moved > apart;
+			lost += written != static_cast<ssize_t>(value.size()) || moved < 0 ||
+				moved > apart;
 		};
 
 		stay_on_this_cpu();

@@ -7,14 +7,20 @@
 
 #include <sched.h>
 
+/* Keeps the caller on that CPU. */
+inline void stay_on_cpu(int cpu)
+{
+	cpu_set_t only;
+
+	CPU_ZERO(&only);
+	CPU_SET(cpu, &only);
+	sched_setaffinity(0, sizeof(only), &only);
+}
+
 /* Keeps the caller on the CPU that it is on. */
 inline void stay_on_this_cpu()
 {
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	sched_setaffinity(0, sizeof(here), &here);
+	stay_on_cpu(sched_getcpu());
 }
 
 /* Keeps the caller off the CPU that it is on, if it may be on another one. */

@@ -150,6 +150,16 @@ public:
 		return *max;
 	}
 
+	/* The same, written. Returns the errno, or 0. */
+	int set_pid_max_at(int level, long max) const
+	{
+		auto set = [&] {
+			return write_file("/proc/sys/kernel/pid_max", std::to_string(max));
+		};
+
+		return run_at(level, set).child.wait().code;
+	}
+
 private:
 	struct Level {
 		Child child;

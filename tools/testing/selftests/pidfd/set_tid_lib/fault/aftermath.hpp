@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
 #define SELFTESTS_PIDFD_SET_TID_LIB_FAULT_AFTERMATH_HPP
 
+#include "../cpu.hpp"
 #include "../errno.hpp"
 #include "../pids.hpp"
 #include "../proc.hpp"
@@ -41,13 +42,11 @@ inline Probe probe(const Pids &pids = {})
 /* The same while the caller is on this processor. */
 inline Probe probe_on(int cpu)
 {
-	cpu_set_t usual, one;
+	cpu_set_t usual;
 
 	if (sched_getaffinity(0, sizeof(usual), &usual))
 		return probe();
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	stay_on_cpu(cpu);
 	Probe result = probe();
 	sched_setaffinity(0, sizeof(usual), &usual);
 	return result;
