@@ -126,6 +126,20 @@ not_a_pass() {
 	grep 'one was running' "$scratch/out"
 }
 
+@test "what the patched kernel has to have may be missing in others only" {
+	local kernel
+
+	echo pidfd:a_test >"$scratch/list"
+	: >"$scratch/expected"
+	for kernel in patched stock; do
+		printf '%s\n' '# selftests: pidfd: a_test' '# 1..2' '# ok 1 one # SKIP needs a kernel with kernel.pid_min' \
+			'# ok 2 two # SKIP needs CLONE_AUTOREAP (Linux 7.1)' 'ok 1 selftests: pidfd: a_test # SKIP' |
+			KERNEL=$kernel scripts/test/results "$scratch"/{list,expected,failed,counts} >"$scratch/out" || true
+		cat "$scratch/counts"
+	done >"$scratch/both"
+	[ "$(cat "$scratch/both")" = $'0 passed, 1 failed, 1 skipped\n0 passed, 0 failed, 2 skipped' ]
+}
+
 @test "the end of another program is no pass" {
 	guest <<<"${good%a_test}b_test"$'\nguest-end 0'
 	not_a_pass
