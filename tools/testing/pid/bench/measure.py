@@ -140,7 +140,7 @@ def longest_holds(holds):
 
 def worst_hold(ours, base, kind):
     """Return the level that compares worst, our longest hold of that kind there, and the
-    base's longest of any kind; with "no new nodes" of those that need none, too."""
+    base's longest there; with "no new nodes" of those that need none, too."""
     def limit(level):
         return max(longest for (of, at), longest in base.items() if at == level and
                    (of.endswith('no new nodes') or not kind.endswith('no new nodes')))
@@ -169,8 +169,9 @@ def hold(out):
                          ratio(ours[name], base.get(name, 0))))
     lines += ['', head('longest at the worst level', 'ours', 'base', 'ratio')]
     missed, results = False, ''
+    longest_of_ours, longest_of_base = longest_holds(ours), longest_holds(base)
     for kind, target in (line.split('\t') for line in read_data('hold.targets')):
-        level, longest, limit = worst_hold(longest_holds(ours), longest_holds(base), kind)
+        level, longest, limit = worst_hold(longest_of_ours, longest_of_base, kind)
         met = longest <= float(target) * limit
         verdict = f' <= {target}: {"met" if met else "not met"}' if target != '0' else ''
         lines.append(row(f'{kind}, level {level}', longest, limit, ratio(longest, limit)) +

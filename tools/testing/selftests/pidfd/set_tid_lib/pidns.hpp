@@ -150,7 +150,7 @@ public:
 		return *max;
 	}
 
-	/* The same, written. Returns the errno, or 0. */
+	/* The same, written. Returns the errno, 0, or -1 if nobody could write it. */
 	int set_pid_max_at(int level, long max) const
 	{
 		auto set = [&] {

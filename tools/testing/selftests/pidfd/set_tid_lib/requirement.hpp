@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What a test needs, for TEST_REQUIRES(): need::root, need::user_ns. Headers and
- * programs add their own to the namespace.
+ * programs add their own to the namespace. "needs a kernel ..." is for what the patches
+ * bring: on a patched kernel that is no reason to skip a test, it is a failure.
  */
 #ifndef SET_TID_LIB_REQUIREMENT_HPP
 #define SET_TID_LIB_REQUIREMENT_HPP

@@ -81,10 +81,7 @@ private:
 			random.of<pid_t>({ m.new_pid_max, m.new_pid_max, 32768, 40000, 65536 });
 
 		if (limit != m.new_pid_max)
-			chain.run_at(level, [&] {
-				     return write_file("/proc/sys/kernel/pid_max",
-						       std::to_string(limit));
-			     }).child.wait();
+			chain.set_pid_max_at(level, limit);
 		return chain.pid_max_at(level);
 	}
 
