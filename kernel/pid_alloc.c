@@ -14,9 +14,9 @@
  * Claim and publish happen under one hold of pidmap_lock. A claim that fails is
  * rolled back before the lock is dropped, so no other claim ever sees a part of
  * it. Lookups take no lock. A claimed number has a NULL in the IDR, which is
- * "not there" for them, until all levels are claimed: a lookup that finds a
- * struct pid finds all of its numbers, and rollback never frees one that was
- * found.
+ * "not there" for them, until all levels are claimed: the struct pid that a
+ * lookup finds has its number at every level, and rollback never frees one that
+ * was found.
  *
  * A claim moves the automatic sequence of a namespace (its IDR cursor) only
  * when it is published, so rollback leaves the cursor alone. set_last_pid() and
@@ -96,7 +96,8 @@ static u32 lowest_pid(const struct pid_namespace *ns, u32 last)
 
 /*
  * Searches again after a wrap, if the sequence was at @cursor and had no number left
- * up to @last. Returns what idr_reserve_u32() does.
+ * up to @last. @cursor is 0 if there is nothing to search but PID 1. Returns what
+ * idr_reserve_u32() does.
  */
 static noinline void __rcu **claim_after_wrap(struct upid *upid, u32 cursor,
 					      u32 last)
@@ -213,10 +214,11 @@ static void publish_levels(struct pid *pid, size_t requested)
 
 /*
  * The IDRs need memory under the lock and must not sleep for it. If the slab has
- * none at once, they take nodes that were preloaded. One preload is enough for at
- * least one level; more are needed only if memory is short, and then the claim is
- * tried again with twice as many, in the end with enough for all levels. So the
- * claim fails for lack of memory only where a sleeping allocation fails too.
+ * none at once, they take nodes that were preloaded. A preload that got its nodes
+ * is enough for at least one level; more are needed only if memory is short, and
+ * then the claim is tried again with twice as many, in the end with enough for all
+ * levels. So the claim fails for lack of memory only where a sleeping allocation
+ * fails too.
  */
 static int claim_and_publish(struct pid *pid, const pid_t *set_tid, size_t size,
 			     unsigned int *refused)

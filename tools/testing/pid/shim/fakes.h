@@ -164,10 +164,6 @@ void might_sleep(void);
 
 #define in_interrupt()		false
 
-/* A thread stays on its CPU. */
-#define migrate_disable()	((void)0)
-#define migrate_enable()	((void)0)
-
 typedef struct { } local_lock_t;
 #define INIT_LOCAL_LOCK(lock)	{ }
 #define local_lock(lock)	((void)(lock), shim_preempt_disable())

@@ -182,6 +182,9 @@ void shim_fail_nth(unsigned long n);
 /* Has the allocation that shim_fail_nth() wants to fail not been tried yet? */
 bool shim_fail_pending(void);
 
+/* What another task does on this CPU while a sleeping allocation waits; NULL: nothing. */
+void shim_while_asleep(void (*other)(void *arg), void *arg);
+
 /* Counted so far, in all threads unless it says otherwise. */
 struct shim_stats {
 	unsigned long locks;		/* spin locks taken, by this thread */

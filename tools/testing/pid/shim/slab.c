@@ -100,12 +100,30 @@ static bool slab_fails(enum shim_alloc kind)
 	return false;
 }
 
+static __thread struct {
+	void (*other)(void *arg);
+	void *arg;
+} asleep;
+
+/* The other's own allocations do not wait. */
+static void sleep_for_memory(void)
+{
+	void (*other)(void *arg) = asleep.other;
+
+	might_sleep();
+	if (!other)
+		return;
+	asleep.other = NULL;
+	other(asleep.arg);
+	asleep.other = other;
+}
+
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
 	enum shim_alloc kind = SHIM_ATOMIC;
 
 	if (gfpflags_allow_blocking(gfp)) {
-		might_sleep();
+		sleep_for_memory();
 		kind = SHIM_SLEEPING;
 	}
 	if (slab_fails(kind))
@@ -134,6 +152,14 @@ long slab_live(const struct kmem_cache *cache)
 unsigned long slab_tried(enum shim_alloc kind)
 {
 	return failures.tried[kind];
+}
+
+void shim_while_asleep(void (*other)(void *arg), void *arg)
+{
+#ifndef SHIM_FAST
+	asleep.other = other;
+	asleep.arg = arg;
+#endif
 }
 
 void shim_set_alloc(enum shim_alloc kind, long succeed)

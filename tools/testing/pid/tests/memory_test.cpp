@@ -68,6 +68,37 @@ TEST_F(alloc_pid, row14_preload_that_fails_keeps_no_more_nodes_than_usual)
 	}
 }
 
+/* Others on the same CPU free what they have preloaded, and not what this one has. */
+TEST_F(alloc_pid, row14_preload_is_not_lost_to_others_on_the_cpu)
+{
+	struct Other {
+		World &w;
+		struct pid_namespace *target;
+		long tries;
+		pid_t next;
+	};
+	/* Nodes for many claims. */
+	static constexpr long enough = 2000;
+	World w;
+	const auto nss = w.chain(32);
+	Other other = { w, w.chain(32).back(), 0, 1000000 };
+
+	w.set_pid_max(SHIM_PID_MAX_LIMIT);
+	shim_while_asleep(
+		[](void *arg) {
+			auto &o = *static_cast<Other *>(arg);
+
+			/* Each of its claims needs new nodes. */
+			if (++o.tries < enough)
+				o.w.try_alloc(o.target, Pids(33, o.next += 1000));
+		},
+		&other);
+	EXPECT_EQ(0, w.try_alloc(nss.back(), Pids(33, SHIM_PID_MAX_LIMIT - 1)));
+	shim_while_asleep(nullptr, nullptr);
+	EXPECT_LT(0, other.tries);
+	EXPECT_GT(enough, other.tries);
+}
+
 /* The states without the nodes: a failed claim may leave nodes that hold no number. */
 static std::vector<NsState> but_nodes(std::vector<NsState> nss)
 {
