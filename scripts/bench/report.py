@@ -16,7 +16,7 @@ import targets
 from figures import KERNELS, Figures, lines_of
 
 LEVELS = (0, 1, 4, 16, 32)
-CALLS = ("fork/plain", "thread/plain", "clone3/plain", "clone3/one", "clone3/all")
+CALLS = ("fork/plain", "thread/plain", "clone3/plain", "clone3/one", "clone3/all", "wait/plain")
 LOOPS = (1, 2, 4)
 RESTORE = {
     "set_tid": "set_tid",
@@ -77,7 +77,7 @@ def alloc_pid(figures):
 
 
 def whole_calls(figures):
-    yield "## Creating a process or a thread"
+    yield "## Creating a process or a thread, and waiting for one that has ended"
     rows = [
         (f"{call}/{level}", f"{call.removesuffix('/plain').replace('/', ', ')}, level {level}")
         for call in CALLS

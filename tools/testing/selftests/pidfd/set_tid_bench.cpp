@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * set_tid_bench - what creating a process costs, with and without set_tid.
+ * set_tid_bench - what creating a process costs, with and without set_tid, and
+ * what its end costs.
  *
  * Prints a line "case value" for each figure; lines with a # are for people:
  *
  *	CALL/REQUEST/LEVEL	nanoseconds for one call, without the child's
  *				own work. The request: plain, or set_tid with
- *				one PID, or with one for all levels
+ *				one PID, or with one for all levels. wait: for
+ *				a child that has ended, which frees its PIDs
  *	requested/LEVEL		how many PIDs "all" was
  *	alloc/REQUEST/LEVEL	with --counter: by how much a number that the
  *				kernel counts up went up in one clone3()
@@ -159,6 +161,13 @@ public:
 		while (!pids_.empty())
 			reap();
 	}
+	bool empty() const { return pids_.empty(); }
+	/* The oldest one; there must be one. */
+	void reap()
+	{
+		waitpid(pids_.front(), nullptr, 0);
+		pids_.pop_front();
+	}
 	/* Waits until the child has ended. */
 	void add(pid_t pid)
 	{
@@ -171,12 +180,6 @@ public:
 	}
 
 private:
-	void reap()
-	{
-		waitpid(pids_.front(), nullptr, 0);
-		pids_.pop_front();
-	}
-
 	std::deque<pid_t> pids_;
 };
 
@@ -234,19 +237,20 @@ public:
 	}
 
 private:
-	enum class Call { fork, thread, clone3 };
+	enum class Call { fork, thread, clone3, wait };
 	enum class Ask { plain, one, all };
 	struct Case {
 		Call call;
 		Ask ask;
 		const char *name;
 	};
-	static constexpr std::array<Case, 5> cases = { {
+	static constexpr std::array<Case, 6> cases = { {
 		{ Call::fork, Ask::plain, "fork/plain" },
 		{ Call::thread, Ask::plain, "thread/plain" },
 		{ Call::clone3, Ask::plain, "clone3/plain" },
 		{ Call::clone3, Ask::one, "clone3/one" },
 		{ Call::clone3, Ask::all, "clone3/all" },
+		{ Call::wait, Ask::plain, "wait/plain" },
 	} };
 	struct Sample {
 		double ns, counted;
@@ -279,9 +283,7 @@ private:
 		pids.resize(request_size(what.ask));
 		request.pids(pids);
 		const uint64_t counted = counter_.read();
-		const long ns = what.call == Call::fork	  ? time_fork() :
-				what.call == Call::thread ? time_thread() :
-							    time_clone3(request);
+		const long ns = time(what.call, request);
 
 		/* Somebody else forked: a kernel thread, at level 0. */
 		if (ns == -EEXIST)
@@ -293,6 +295,20 @@ private:
 	}
 
 	/* These return the time, or -errno. */
+	long time(Call call, const Request &request)
+	{
+		switch (call) {
+		case Call::fork:
+			return time_fork();
+		case Call::thread:
+			return time_thread();
+		case Call::wait:
+			return time_wait();
+		default:
+			return time_clone3(request);
+		}
+	}
+
 	long time_fork()
 	{
 		const uint64_t start = now_ns();
@@ -331,6 +347,17 @@ private:
 		if (tid < 0)
 			return tid;
 		thread_.join();
+		return end - start;
+	}
+
+	long time_wait()
+	{
+		if (zombies_.empty())
+			return -ECHILD;
+		const uint64_t start = now_ns();
+		zombies_.reap();
+		const uint64_t end = now_ns();
+
 		return end - start;
 	}
 
