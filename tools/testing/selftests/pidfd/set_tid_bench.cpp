@@ -7,8 +7,8 @@
  *
  *	CALL/REQUEST/LEVEL	nanoseconds for one call, without the child's
  *				own work. The request: plain, or set_tid with
- *				one PID, or with one for all levels. wait: for
- *				a child that has ended, which frees its PIDs
+ *				one PID, or with one for all levels. wait/plain:
+ *				for a child that has ended, which frees its PIDs
  *	requested/LEVEL		how many PIDs "all" was
  *	alloc/REQUEST/LEVEL	with --counter: by how much a number that the
  *				kernel counts up went up in one clone3()
@@ -161,13 +161,6 @@ public:
 		while (!pids_.empty())
 			reap();
 	}
-	bool empty() const { return pids_.empty(); }
-	/* The oldest one; there must be one. */
-	void reap()
-	{
-		waitpid(pids_.front(), nullptr, 0);
-		pids_.pop_front();
-	}
 	/* Waits until the child has ended. */
 	void add(pid_t pid)
 	{
@@ -175,12 +168,25 @@ public:
 
 		waitid(P_PID, pid, &info, WEXITED | WNOWAIT);
 		pids_.push_back(pid);
-		if (pids_.size() > 64)
-			reap();
+		if (pids_.size() <= 64)
+			return;
+		const uint64_t start = now_ns();
+		reap();
+		const uint64_t end = now_ns();
+		reaping_ns_.push_back(end - start);
 	}
+	/* What it took to reap each of them. */
+	const std::vector<double> &reaping_ns() const { return reaping_ns_; }
 
 private:
+	void reap()
+	{
+		waitpid(pids_.front(), nullptr, 0);
+		pids_.pop_front();
+	}
+
 	std::deque<pid_t> pids_;
+	std::vector<double> reaping_ns_;
 };
 
 /* A thread of this process that ends at once. */
@@ -237,20 +243,19 @@ public:
 	}
 
 private:
-	enum class Call { fork, thread, clone3, wait };
+	enum class Call { fork, thread, clone3 };
 	enum class Ask { plain, one, all };
 	struct Case {
 		Call call;
 		Ask ask;
 		const char *name;
 	};
-	static constexpr std::array<Case, 6> cases = { {
+	static constexpr std::array<Case, 5> cases = { {
 		{ Call::fork, Ask::plain, "fork/plain" },
 		{ Call::thread, Ask::plain, "thread/plain" },
 		{ Call::clone3, Ask::plain, "clone3/plain" },
 		{ Call::clone3, Ask::one, "clone3/one" },
 		{ Call::clone3, Ask::all, "clone3/all" },
-		{ Call::wait, Ask::plain, "wait/plain" },
 	} };
 	struct Sample {
 		double ns, counted;
@@ -283,7 +288,9 @@ private:
 		pids.resize(request_size(what.ask));
 		request.pids(pids);
 		const uint64_t counted = counter_.read();
-		const long ns = time(what.call, request);
+		const long ns = what.call == Call::fork	  ? time_fork() :
+				what.call == Call::thread ? time_thread() :
+							    time_clone3(request);
 
 		/* Somebody else forked: a kernel thread, at level 0. */
 		if (ns == -EEXIST)
@@ -295,20 +302,6 @@ private:
 	}
 
 	/* These return the time, or -errno. */
-	long time(Call call, const Request &request)
-	{
-		switch (call) {
-		case Call::fork:
-			return time_fork();
-		case Call::thread:
-			return time_thread();
-		case Call::wait:
-			return time_wait();
-		default:
-			return time_clone3(request);
-		}
-	}
-
 	long time_fork()
 	{
 		const uint64_t start = now_ns();
@@ -350,17 +343,6 @@ private:
 		return end - start;
 	}
 
-	long time_wait()
-	{
-		if (zombies_.empty())
-			return -ECHILD;
-		const uint64_t start = now_ns();
-		zombies_.reap();
-		const uint64_t end = now_ns();
-
-		return end - start;
-	}
-
 	void report() const
 	{
 		const std::string level = "/" + std::to_string(level_);
@@ -377,6 +359,9 @@ private:
 				print("alloc" + name.substr(name.find('/')) + level,
 				      middle(counted_[c]));
 		}
+		/* None, if there were few rounds. */
+		if (!zombies_.reaping_ns().empty())
+			print("wait/plain" + level, middle(zombies_.reaping_ns()) - clock_cost_);
 	}
 
 	int level_;
