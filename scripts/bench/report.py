@@ -27,8 +27,8 @@ RESTORE = {
 METHOD = """\
 In the guest: QEMU with `-icount shift=0,sleep=off -smp 1`, so that a nanosecond is an instruction, and without the
 string instructions, of which each byte would count; {runs} boots of each kernel, the mean of their means of the middle half
-of 100 calls. One program, one configuration (`kernel/configs/set_tid_bench.config`). Spread: (largest - smallest) / mean
-over the boots, of the kernel where it is largest.
+of 100 calls; of waits, of all but the last 64. One program, one configuration (`kernel/configs/set_tid_bench.config`).
+Spread: (largest - smallest) / mean over the boots, of the kernel where it is largest.
 alloc_pid() is timed inside the kernel by `scripts/bench/alloc-pid.h`, which adds some ten instructions to a call.
 Native: `tools/testing/pid`; callgrind's counts repeat exactly."""
 
