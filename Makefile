@@ -88,7 +88,7 @@ help:
 #: DEBUG=kasan      a kernel that finds mistakes: KASAN, UBSAN, lockdep, debug objects, and
 #:                  in kselftest kmemleak, 90 minutes; DEBUG=kcsan: data races, 25 minutes. With
 #:                  KERNEL=stock, too. DEBUG=irqsoff is for make shell CMD=irqs-off ACCEL=icount:
-#:                  for how long alloc_pid() has interrupts off
+#:                  for how long alloc_pid() has interrupts off. DEBUG=criu: that of make criu
 #: KDIR=/path       your own Linux instead of Debian's; it is only read
 #: ACCEL=kvm|tcg    default: KVM if a kernel was seen to boot under it
 #: JOBS=n           default: all processors
@@ -145,7 +145,8 @@ bench: tree
 	@scripts/lib/install-packages bench
 	@scripts/bench/run
 
-# What belongs to the guest depends on VARIANT, as its kernel does.
+# What is in the guest depends on GUEST, its kernel on VARIANT.
+criu: export GUEST := criu
 criu: export VARIANT := criu
 criu: tree
 	@$(if $(CRIU_SRC),scripts/lib/install-packages zdtm)

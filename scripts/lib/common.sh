@@ -6,7 +6,8 @@
 # Input: BASE (the version of the kernel; default: see find_base), KDIR (the user's own
 # tree), KERNEL (patched, stock or fixes), JOBS, BUILD (another place for what is made: make check
 # has one), VARIANT (how the kernel is configured: kernel/configs/set_tid_$VARIANT.config;
-# default: DEBUG, the user's), CRIU_SRC (a checkout of CRIU, for VARIANT=criu).
+# default: DEBUG, the user's), GUEST (criu: CRIU is in the guest, and is what runs there), CRIU_SRC
+# (a checkout of CRIU, for GUEST=criu).
 # Sets: ROOT (the repository), BASE, B (where things are made), PRISTINE (the base as it
 # came), TREE (with the overlay), OBJ, IMAGE (the guest's root), LOG, NAME (of what is
 # booted, in the names of logs), SLOW (how many times longer what runs in this kernel may
@@ -24,6 +25,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KDIR=${KDIR:-}
 KERNEL=${KERNEL:-patched}
 export VARIANT=${VARIANT:-${DEBUG:-}}
+GUEST=${GUEST:-}
 JOBS=${JOBS:-$(nproc)}
 TARGETS=${TARGETS:-pidfd clone3 pid_namespace}
 
@@ -46,10 +48,10 @@ PRISTINE=$B/base
 TREE=$B/linux
 LOG=$B/log
 OBJ=$B/obj/${VARIANT:+$VARIANT-}$KERNEL
-NAME=${NAME:-${OBJ##*/}}
+NAME=${NAME:-${GUEST:+$GUEST-on-}${OBJ##*/}}
 CRIU_SRC=${CRIU_SRC:-}
-[ "$VARIANT" = criu ] || CRIU_SRC=
-case $VARIANT in
+[ "$GUEST" = criu ] || CRIU_SRC=
+case $GUEST in
 criu) IMAGE=$B/initramfs-${CRIU_SRC:+zdtm-}criu.gz ;;
 *) IMAGE=$B/initramfs.gz ;;
 esac

@@ -92,7 +92,7 @@ test_run() {
 	if [ "$CRIU_SRC" ]; then
 		title="CRIU's own tests about PIDs"
 		run=("criu-suite-$KERNEL" criu KERNEL CRIU_SRC ZDTM)
-	elif [ "$VARIANT" = criu ]; then
+	elif [ "$GUEST" = criu ]; then
 		title='CRIU dumps and restores'
 		run=("criu-$KERNEL" criu KERNEL ROUNDS)
 	else
@@ -118,9 +118,9 @@ write_test_result() {
 	local counts=$1 failed=$2 status=$3 title run
 	test_run
 	{
-		[ "$VARIANT" != criu ] || say "CRIU $(result_criu)."
+		[ "$GUEST" != criu ] || say "CRIU $(result_criu)."
 		say "$([ "$status" = 0 ] && echo "As expected" || echo "**Not as expected**"): $(cat "$counts")."
-		[ "$VARIANT" != criu ] || criu_rounds
+		[ "$GUEST" != criu ] || criu_rounds
 		if [ -s "$failed" ]; then
 			say
 			if [ "$KERNEL" != patched ] && [ "$status" = 0 ]; then

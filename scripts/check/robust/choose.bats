@@ -167,7 +167,7 @@ refused() {
 }
 
 @test "TESTS is not for make criu" {
-	try env VARIANT=criu TESTS=x scripts/test/kselftest
+	try env GUEST=criu TESTS=x scripts/test/kselftest
 	fails_with '^error: TESTS and SPLIT are for make kselftest'
 }
 

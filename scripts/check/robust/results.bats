@@ -82,12 +82,12 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 
 @test "a run of CRIU leaves how many restores failed" {
 	mkdir -p "build/$BASE/log"
-	cat >"build/$BASE/log/kselftest-criu-patched.log" <<-'END'
+	cat >"build/$BASE/log/kselftest-criu-on-criu-patched.log" <<-'END'
 		# #  RUN           rounds.threads.some_fail ...
 		# # set_tid_criu_test.cpp:394:some_fail:round 5: pie: 321: Error: File exists
 		# # set_tid_criu_test.cpp:394:some_fail:5 of 14 restores failed at first
 	END
-	VARIANT=criu result criu_rounds
+	GUEST=criu VARIANT=criu result criu_rounds
 	said $'\n| test | counted |\n|---|---|\n| `rounds.threads.some_fail` | 5 of 14 restores failed at first |'
 }
 
@@ -122,4 +122,19 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	said "results/$BASE/soak-patched.md: 123 \`make soak\`"
 	[ "$(ls results/*)" = soak-patched.md ]
 	cmp "build/$BASE/results/soak-patched.md" "results/$BASE/soak-patched.md"
+}
+
+@test "CI skips what it has no time for, names it, and does not pass with nothing run" {
+	cp -r "$ROOT/.ci" .
+	fake make <<<'echo "7 passed, 0 failed, 1 skipped"'
+	try env CI_MINUTES=0 .ci/run
+	[ "$status" = 1 ]
+	grep -qFx "== not run, 0 minutes are over: make criu BASE=$BASE ROUNDS=2" "$scratch/out"
+	[ "$(tail -n 1 "$scratch/out")" = '0 passed, 0 failed, 5 skipped' ]
+	try env CI_MINUTES=60 .ci/run
+	[ "$status" = 0 ]
+	# Three count their cases, two as one.
+	[ "$(tail -n 1 "$scratch/out")" = '23 passed, 0 failed, 3 skipped' ]
+	try env CI_MINUTES=x .ci/run
+	fails_with '^error: CI_MINUTES=x is not a number'
 }
