@@ -44,7 +44,7 @@ CXX := $(CROSS_COMPILE)g++
 endif
 
 # g++ counts a member that a designated initializer leaves out as forgotten.
-CXXFLAGS = -std=gnu++20 -Wall -Wextra -Wno-missing-field-initializers -g -O2 \
+CXXFLAGS = -std=gnu++20 -Wall -Wextra -Wno-missing-field-initializers -Og -g \
 	$(KHDR_INCLUDES) -pthread $(USERCFLAGS)
 # An installed test runs where there is no C++ library, too.
 CXX_LDFLAGS = -static-libstdc++ -static-libgcc $(USERLDFLAGS)
