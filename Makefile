@@ -97,7 +97,7 @@ help:
 #:                  cases, to run only these: TESTS='set_tid_call_test row11*'; for mutants:
 #:                  names of programs
 #: SPLIT=i/n        for kselftest: the ith of n parts; together they are the whole
-#: CHECKS='...'     for check: overlay refresh series upstream commands checkpatch kernel-doc
+#: CHECKS='...'     for check: overlay refresh series configs upstream commands checkpatch kernel-doc
 #:                  clang-format clang-tidy shellcheck robust shared-tests native native-sanitizers
 #:                  native-count native-hold fuzz mutants bench-report linux-bugs gitignore spdx
 #:                  command man-page; default: all
