@@ -103,7 +103,7 @@ help:
 #:                  command man-page; default: all
 #: MUTANTS='...'    names in scripts/mutants/mutants.list; default: all; ONLY=native|kselftest
 #: RUNS=n           for bench: boots of each kernel; default 5
-#: TIMEOUT=seconds  for the guest; default 900 (kasan: 10800, kcsan, criu: 7200)
+#: TIMEOUT=seconds  for the guest; default 1800 (kasan: 10800, kcsan, criu: 7200)
 #: MEM=megabytes    default 1024 (DEBUG, criu: 2048)
 #: PID_MAX=n        kernel.pid_max of the guest, for kselftest, soak and shell: 301 to 4194304;
 #:                  default: the kernel's, 32768

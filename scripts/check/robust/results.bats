@@ -129,7 +129,7 @@ said() { diff <(printf '%s\n' "$1") "$scratch/out"; }
 	fake make <<<'echo "7 passed, 0 failed, 1 skipped"'
 	try env CI_MINUTES=0 .ci/run
 	[ "$status" = 1 ]
-	grep -qFx "== not run, 0 minutes are over: make criu BASE=$BASE ROUNDS=2" "$scratch/out"
+	grep -qFx "== not run, 0 minutes are over: make criu BASE=$BASE ROUNDS=2 TIMEOUT=1800" "$scratch/out"
 	[ "$(tail -n 1 "$scratch/out")" = '0 passed, 0 failed, 5 skipped' ]
 	try env CI_MINUTES=60 .ci/run
 	[ "$status" = 0 ]
