@@ -10,6 +10,7 @@
 #include "../pids.hpp"
 #include "../process.hpp"
 #include "../syscall.hpp"
+#include "rseq.hpp"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,13 +25,15 @@
 
 /*
  * Allocations of slab objects and of pages that fail. The settings are system-wide,
- * but apply only to tasks that opt in with /proc/self/fail-nth or make-it-fail. The
- * destructor restores them.
+ * but apply only to tasks that opt in with /proc/self/fail-nth or make-it-fail: the
+ * thread that makes this object, which has no restartable sequences from then on. The
+ * destructor restores the settings.
  */
 class FailAlloc {
 public:
 	FailAlloc()
 	{
+		unregister_rseq();
 		for (auto of : { slab, page }) {
 			set(of("task-filter"), "Y");
 			set(of("verbose"), "0");
